@@ -1,0 +1,48 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "core/time.h"
+#include "schemas/events.h"
+#include "schemas/telemetry.h"
+
+namespace vigie::detectors {
+
+// What a detector found in one call, in the order it found it.
+struct Findings {
+    std::vector<schemas::Anomaly> anomalies;
+    std::vector<schemas::Change> topology;  // ChangeKind::kTopology: edges learned, each once.
+};
+
+// A family of detectors over one kind of telemetry, for one partition. Pure: no clock, no I/O,
+// no randomness, no threads. The runtime calls it in log order and never concurrently; items
+// may be out of order, duplicated or from the far past, and none of that crashes it or grows
+// it without bound.
+class Detector {
+public:
+    Detector() = default;
+    Detector(const Detector&) = delete;
+    Detector& operator=(const Detector&) = delete;
+    virtual ~Detector() = default;
+
+    // Each detector takes the kind it is for and ignores the others.
+    virtual void observe(std::span<const schemas::TimeSeries> series, Findings& out);
+    virtual void observe(std::span<const schemas::LogRecord> records, Findings& out);
+    virtual void observe(std::span<const schemas::Span> spans, Findings& out);
+
+    // Stream time reached `now`: the place to close windows, to notice silence and to say that
+    // an anomaly is over.
+    virtual void advance(EventTime now, Findings& out) = 0;
+
+    // Everything needed to continue after a restart, byte for byte: load(save()) changes no
+    // later output. The first byte is a format version; load() returns kInvalid for a version
+    // it does not know and kCorrupt for bytes that are cut or damaged.
+    virtual std::string save() const = 0;
+    virtual Status load(std::string_view saved) = 0;
+};
+
+}  // namespace vigie::detectors

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/result.h"
+#include "http/message.h"
+#include "http/router.h"
+
+namespace vigie::http {
+
+struct TlsFiles {
+    std::string certificate_file;  // PEM, the chain
+    std::string key_file;          // PEM
+};
+
+// One WebSocket connection of a client. Safe to use from any thread while the shared pointer is
+// held.
+class WebSocket {
+public:
+    WebSocket() = default;
+    WebSocket(const WebSocket&) = delete;
+    WebSocket& operator=(const WebSocket&) = delete;
+    virtual ~WebSocket() = default;
+
+    // Queues a text message. False when the connection is closed, or was closed just now
+    // because its queue of 256 messages was full: a client too slow comes back and reads again.
+    virtual bool send(std::string text) = 0;
+};
+// Called on a server thread when a client has upgraded. Messages from clients are ignored.
+using WebSocketHandler = std::function<void(std::shared_ptr<WebSocket>)>;
+
+// HTTP/1.1 on one address, with or without TLS (1.2 and later). Every limit is answered with
+// its status: 413 body, 431 headers, 408 a request that does not arrive in time, 503 with
+// Retry-After when connections_max is reached. Chunked requests and keep-alive are understood,
+// Expect: 100-continue too.
+class Server {
+public:
+    struct Options {
+        std::string name;                   // Label of metrics: "api"
+        std::string address = "127.0.0.1";  // IPv4 or IPv6
+        std::uint16_t port = 0;             // 0: a free one, see port()
+        std::optional<TlsFiles> tls;
+        std::size_t body_bytes_max = 16 * 1024 * 1024;
+        std::size_t header_bytes_max = 32 * 1024;
+        std::chrono::seconds request_timeout{30};  // To receive one request completely
+        std::chrono::seconds idle_timeout{120};    // Between requests
+        std::size_t connections_max = 4096;
+        unsigned threads = 2;
+        std::string websocket_path;  // Empty: no WebSocket
+        WebSocketHandler on_websocket;
+    };
+
+    // kConflict when the address is in use, kInvalid for an address, certificate or key that
+    // cannot be used; the message names it. `router`, `metrics` and `log` must outlive the server.
+    static Result<std::unique_ptr<Server>> start(Options options, const Router& router,
+                                                 MetricsRegistry& metrics, Log& log);
+    virtual ~Server() = default;  // As drain(0).
+
+    virtual std::uint16_t port() const = 0;
+
+    // Stops accepting, lets running requests be answered (with Connection: close) for at most
+    // `wait_max`, then closes everything and joins the threads.
+    virtual void drain(std::chrono::milliseconds wait_max) = 0;
+};
+
+}  // namespace vigie::http

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/id.h"
+#include "core/result.h"
+#include "core/time.h"
+#include "schemas/policy.h"
+
+// The incident as people see it: its whole story in one value. Every transition puts a new
+// copy on vigie.incidents, so the last record of a key is the incident.
+namespace vigie::schemas {
+
+enum class Severity : std::uint8_t;
+
+enum class IncidentState : std::uint8_t {
+    kOpen,
+    kDiagnosing,
+    kActing,
+    kAwaitingApproval,
+    kEscalated,
+    kVerifying,
+    kResolved,
+    kReviewed,
+    kSuppressed,
+    kReopened,
+};
+
+// One observation that belongs to the incident.
+struct Evidence {
+    EventId event;     // The alert, anomaly or change it comes from.
+    std::string kind;  // "alert", "anomaly", "change"
+    std::string key;   // The alert's fingerprint, the anomaly's or the change's key.
+    EntityId entity;
+    EventTime at;                         // Onset.
+    std::optional<EventTime> cleared_at;  // Set when the symptom is over.
+    bool symptom = false;                 // Must clear before the incident resolves.
+    double score = 0;
+    std::string text;  // One sentence; text from outside, shown and never interpreted.
+};
+
+// What went wrong, in kind. kUnknown stands for "none of these".
+enum class Mechanism : std::uint8_t {
+    kBadChange,
+    kResourceExhaustion,
+    kCrash,
+    kOverload,
+    kUnknown
+};
+
+// A candidate cause. Shares sum to 1 over all causes of a diagnosis.
+struct Cause {
+    EntityId entity;
+    Mechanism mechanism = Mechanism::kUnknown;
+    std::string change_key;  // For kBadChange: the change.
+    double share = 0;        // Softmax weight in [0,1]. NOT a confidence.
+    EventTime onset;
+    std::vector<EventId> evidence;
+    std::vector<std::string> reasons;  // One sentence for each channel that spoke.
+};
+
+struct CauseEdge {
+    EntityId cause;
+    EntityId effect;
+    double explained_ratio = 0;  // Of the effect's deviation.
+};
+
+// Never shown as a bare number: to_string gives "uncalibrated (n=7)" or "0.91 (n=212)".
+struct Confidence {
+    bool calibrated = false;
+    double value = 0;           // Meaningful only when calibrated.
+    std::int64_t outcomes = 0;  // How many confirmed outcomes it rests on.
+};
+std::string to_string(const Confidence& confidence);
+
+struct Diagnosis {
+    std::vector<Cause> causes;  // Best first, at most 10, kUnknown among them.
+    std::vector<CauseEdge> edges;
+    Confidence confidence;
+};
+
+struct GateCheck {
+    std::string name;  // "mode", "confidence", "blast_radius", …
+    bool passed = false;
+    std::string reason;
+};
+
+struct PlanStep {
+    ActionId action_id;
+    std::string action;  // Catalogue name.
+    EntityId target;
+    Risk risk = Risk::kIrreversible;
+    std::map<std::string, std::string> parameters;
+    std::vector<std::string> diff;
+    std::string inverse;  // How it is undone, in words; "" when it cannot be.
+    std::string status;   // "planned", "would_run", "started", "succeeded", …
+};
+
+struct Plan {
+    PlanId id;  // A hash of what would be done: another plan has another id.
+    std::string runbook;
+    std::string title;
+    std::vector<PlanStep> steps;
+    Risk risk = Risk::kIrreversible;  // The worst of the steps.
+    double cost = 0;
+    Mode mode = Mode::kShadow;  // Under which it was gated.
+    std::vector<GateCheck> gate;
+    EventTime created_at;
+    EventTime expires_at;
+    std::string approved_by;  // "" until approved; "autonomous" when no person was asked.
+    std::chrono::seconds verify_hold{60};
+    std::chrono::seconds verify_timeout{600};
+};
+
+struct TimelineEntry {
+    EventTime at;
+    std::string
+        kind;  // "opened", "evidence", "diagnosis", "plan", "decision", "action", "state", …
+    std::string text;
+    std::string ref;  // Id of what it speaks of.
+};
+
+struct Incident {
+    IncidentId id;
+    DomainId domain;
+    IncidentState state = IncidentState::kOpen;
+    Severity severity{};
+    std::string title;
+    std::string owner;  // Who acknowledged it; "" when nobody did.
+    EventTime opened_at;
+    EventTime updated_at;
+    std::optional<EventTime> resolved_at;
+    std::vector<EntityId> entities;  // Sorted.
+    std::vector<Evidence> evidence;  // At most 200; evidence_dropped counts the rest.
+    std::int64_t evidence_dropped = 0;
+    Diagnosis diagnosis;
+    std::optional<Plan> plan;
+    std::vector<TimelineEntry> timeline;  // At most 500, oldest "evidence" dropped first.
+    std::string postmortem;               // Markdown, once resolved.
+};
+
+// A message that a person must get: at least once.
+struct Notice {
+    std::string id;    // Deterministic: also the deduplication key at the receiver.
+    std::string kind;  // "page", "approval", "update", "resolved"
+    std::string text;
+};
+
+// One arrow of the incident's life, with the incident as it is after it.
+struct IncidentEvent {
+    Incident incident;
+    IncidentState previous = IncidentState::kOpen;
+    std::string reason;
+    std::vector<Notice> notices;
+};
+
+std::string_view to_string(IncidentState value);
+std::string_view to_string(Mechanism value);
+
+}  // namespace vigie::schemas

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/id.h"
+#include "core/result.h"
+#include "core/time.h"
+
+// What telemetry means once its protocol is taken off: the only shapes that detectors see.
+namespace vigie::schemas {
+
+// Sorted by name, names unique.
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+// "" when there is no such label.
+std::string_view label(const Labels& labels, std::string_view name);
+
+// "name{a=\"1\",b=\"2\"}": the identity of a series, for ids and for people.
+std::string to_string(std::string_view metric, const Labels& labels);
+
+enum class MetricKind : std::uint8_t { kUnknown, kGauge, kCounter };  // kCounter: cumulative sum
+
+struct Point {
+    EventTime at;
+    double value = 0;
+    bool stale = false;  // Prometheus staleness marker: the series ended; `value` means nothing.
+};
+
+// Points of one series in the order in which they were received.
+struct TimeSeries {
+    std::string metric;
+    Labels labels;  // Resource attributes included, without __name__.
+    MetricKind kind = MetricKind::kUnknown;
+    std::vector<Point> points;
+};
+
+struct LogRecord {
+    EventTime at;
+    std::uint8_t severity = 0;  // OpenTelemetry severity number, 1..24; 0 when not given.
+    std::string body;
+    std::string trace_id;  // Lower-case hex, or empty.
+    Labels attributes;     // Resource attributes included.
+};
+
+enum class SpanKind : std::uint8_t {
+    kUnspecified,
+    kInternal,
+    kServer,
+    kClient,
+    kProducer,
+    kConsumer
+};
+
+struct Span {
+    std::string trace_id;   // Lower-case hex.
+    std::string span_id;    // Lower-case hex.
+    std::string parent_id;  // Lower-case hex, empty for a root.
+    std::string name;
+    SpanKind kind = SpanKind::kUnspecified;
+    EventTime start;
+    EventTime end;
+    bool error = false;  // Status code ERROR.
+    Labels attributes;
+    Labels resource;
+};
+
+// Limits of every decoder: bytes that ask for more are refused with kInvalid.
+struct DecodeLimits {
+    std::size_t items_max = 1'000'000;         // Points, log records or spans of one body
+    std::size_t labels_max = 256;              // Of one series, record or span
+    std::size_t label_bytes_max = 64 * 1024;   // Of one label value or log body; longer is cut
+    std::size_t bytes_max = 64 * 1024 * 1024;  // After decompression
+};
+
+// Each decoder returns kInvalid with the place of the fault for bytes that are not what they
+// should be, and for limits exceeded. None throws, none reads outside its input.
+
+// Prometheus remote write 1.0: the protobuf message prometheus.WriteRequest, already without
+// its snappy block (use unsnappy). https://prometheus.io/docs/concepts/remote_write_spec/
+Result<std::vector<TimeSeries>> decode_remote_write(std::string_view bytes,
+                                                    const DecodeLimits& limits);
+
+// OTLP 1.x ExportMetricsServiceRequest, ExportLogsServiceRequest, ExportTraceServiceRequest
+// (opentelemetry-proto), as protobuf and as OTLP JSON. Histograms and summaries become the
+// series NAME_count, NAME_sum and NAME_bucket{le=} (or NAME{quantile=}) as in Prometheus; delta
+// sums become gauges of the delta.
+enum class OtlpEncoding : std::uint8_t { kProtobuf, kJson };
+Result<std::vector<TimeSeries>> decode_otlp_metrics(std::string_view bytes, OtlpEncoding encoding,
+                                                    const DecodeLimits& limits);
+Result<std::vector<LogRecord>> decode_otlp_logs(std::string_view bytes, OtlpEncoding encoding,
+                                                const DecodeLimits& limits);
+Result<std::vector<Span>> decode_otlp_traces(std::string_view bytes, OtlpEncoding encoding,
+                                             const DecodeLimits& limits);
+
+// Decompression with a bound: kInvalid for damaged input and when the output would be larger
+// than `bytes_max`; at most that much is ever allocated.
+Result<std::string> unsnappy(std::string_view bytes, std::size_t bytes_max);  // block format
+Result<std::string> gunzip(std::string_view bytes, std::size_t bytes_max);
+
+// Content types of the telemetry topics (header "content-type"), and the decoder that picks by
+// them; values on the topics are as received, still compressed when "content-encoding" says so.
+inline constexpr std::string_view kContentRemoteWrite =
+    "application/x-protobuf;proto=prometheus.WriteRequest";
+inline constexpr std::string_view kContentOtlpProtobuf = "application/x-protobuf";
+inline constexpr std::string_view kContentOtlpJson = "application/json";
+Result<std::vector<TimeSeries>> decode_metrics(std::string_view bytes,
+                                               std::string_view content_type,
+                                               std::string_view content_encoding,
+                                               const DecodeLimits& limits);
+Result<std::vector<LogRecord>> decode_logs(std::string_view bytes, std::string_view content_type,
+                                           std::string_view content_encoding,
+                                           const DecodeLimits& limits);
+Result<std::vector<Span>> decode_traces(std::string_view bytes, std::string_view content_type,
+                                        std::string_view content_encoding,
+                                        const DecodeLimits& limits);
+
+// The entity that labels or resource attributes speak of, by these rules in order, first match
+// wins; "" when none does:
+//   service.name or service or service_name -> service:NAME
+//   k8s.namespace.name (or namespace) with k8s.deployment.name (or deployment) ->
+//   deployment:NS/NAME the same with k8s.pod.name (or pod) -> pod:NS/NAME proxmox.node (or node)
+//   with vmid -> vm:NODE/VMID host.name, else instance without its port when the metric starts with
+//   node_ or job is node -> host:NAME job -> service:JOB;   instance -> host:NAME
+EntityId entity_of(const Labels& labels, std::string_view metric = {});
+
+}  // namespace vigie::schemas

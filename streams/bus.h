@@ -1,0 +1,171 @@
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/result.h"
+#include "core/time.h"
+#include "streams/store.h"
+
+// The bus is an ordered, partitioned, replayable log, and the place where a step becomes
+// durable. This header says what the pipeline needs and nothing of how: streams/memory/,
+// streams/rocks/ and later streams/kafka/ implement it and pass tests/contract/.
+namespace vigie::streams {
+
+using Offset = std::int64_t;  // Position in one partition; the first record ever has offset 0.
+
+struct Partition {
+    std::string topic;
+    std::int32_t index = 0;
+
+    auto operator<=>(const Partition&) const = default;
+    bool operator==(const Partition&) const = default;
+};
+std::string to_string(const Partition& partition);  // "vigie.alerts/0"
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// What is sent. Equal keys go to the same partition, so records of one key stay in order.
+struct Message {
+    std::string topic;
+    std::string key;    // Any bytes, may be empty.
+    std::string value;  // Any bytes: schemas/ knows the format.
+    Headers headers;    // Few and short: content type, source.
+    EventTime event_time;
+
+    bool operator==(const Message&) const = default;
+};
+
+// What is received: a message and where it was.
+struct Record {
+    Partition partition;
+    Offset offset = 0;
+    Message message;
+};
+
+struct TopicOptions {
+    std::string name;
+    std::int32_t partitions = 1;
+    std::int64_t retention_bytes = std::int64_t{1} << 30;  // 0: without limit
+    std::chrono::seconds retention{std::chrono::hours{24 * 7}};
+    bool compacted = false;  // Keeps at least the last value of each key.
+};
+
+struct PollLimits {
+    std::size_t records_max = 500;
+    std::chrono::milliseconds wait_max{100};
+};
+
+// Everything that one step of a processor changes. It becomes durable together or not at all.
+struct Step {
+    Partition input;
+    // The offset of the first input record not yet processed. nullopt leaves the position where
+    // it was: a processor with bulk state publishes outputs before its next snapshot that way.
+    std::optional<Offset> next;
+    Changes state;  // Timers are rows of it.
+    std::vector<Message> outputs;
+};
+
+// What the group protocol asks of a member. Called from inside poll(), on the member's thread.
+class AssignmentListener {
+public:
+    virtual ~AssignmentListener() = default;
+
+    virtual Status on_assigned(std::span<const Partition> partitions) = 0;
+    virtual void on_revoked(std::span<const Partition> partitions) = 0;
+};
+
+// One member of a consumer group, with the stores of the partitions it was given. Not
+// thread-safe: one worker owns it. Destroying it gives the partitions to other members.
+class Consumer {
+public:
+    Consumer() = default;
+    Consumer(const Consumer&) = delete;
+    Consumer& operator=(const Consumer&) = delete;
+    virtual ~Consumer() = default;
+
+    // At most `records_max` records, in offset order within each partition, never the same
+    // record twice unless the consumer was reopened; empty when nothing arrived within
+    // `wait_max`. kUnavailable when the bus does not answer: poll again later. kCorrupt when a
+    // stored record fails its check: the message names topic, partition and offset.
+    virtual Result<std::vector<Record>> poll(const PollLimits& limits) = 0;
+
+    // The state of this group for an assigned partition. Valid until the partition is revoked.
+    virtual const Store& store(const Partition& partition) const = 0;
+
+    // The committed position of an assigned partition.
+    virtual Result<Offset> position(const Partition& partition) const = 0;
+
+    // Makes the step durable: state, outputs and position, all or nothing. After kUnavailable
+    // the outcome is unknown: destroy the consumer, subscribe again and continue from what the
+    // store says. kConflict when the partition now belongs to another member (fenced); nothing
+    // was written. kOverloaded when the disk or a limit is full; nothing was written. kInvalid
+    // when an output is larger than the bus allows; nothing was written.
+    virtual Status commit(Step step) = 0;
+};
+
+struct Subscription {
+    std::string group;
+    std::vector<std::string> topics;
+};
+
+// All members are safe to call from any thread.
+class Bus {
+public:
+    Bus() = default;
+    Bus(const Bus&) = delete;
+    Bus& operator=(const Bus&) = delete;
+    virtual ~Bus() = default;
+
+    // Creates what is missing. kInvalid when a topic exists with another number of partitions.
+    virtual Status ensure_topics(std::span<const TopicOptions> topics) = 0;
+
+    // `listener` must outlive the consumer. kNotFound names the topic that does not exist.
+    virtual Result<std::unique_ptr<Consumer>> subscribe(const Subscription& subscription,
+                                                        AssignmentListener& listener) = 0;
+
+    // Appends all messages atomically and calls `done` exactly once, when they are durable or
+    // known not to be; possibly on the bus's own thread, so `done` must be quick. kOverloaded:
+    // the queue or the disk is full, try later. kInvalid: a message is too large. kNotFound:
+    // no such topic. kUnavailable: the outcome is unknown.
+    using AppendDone = std::function<void(Status)>;
+    virtual void append(std::vector<Message> messages, AppendDone done) = 0;
+
+    // Reads without a group and without leaving a trace: for views, replay and the command
+    // line. Starts at `from`, or at the oldest record kept when that is later; waits at most
+    // `wait_max` for the first record.
+    virtual Result<std::vector<Record>> read(const Partition& partition, Offset from,
+                                             const PollLimits& limits) const = 0;
+
+    // [oldest kept, next to be written).
+    struct Range {
+        Offset begin = 0;
+        Offset end = 0;
+    };
+    virtual Result<Range> range(const Partition& partition) const = 0;
+
+    virtual Result<std::int32_t> partition_count(std::string_view topic) const = 0;
+
+    // The group's committed position; 0 when it never committed one. For lag and `vigie topics`.
+    virtual Result<Offset> group_position(std::string_view group,
+                                          const Partition& partition) const = 0;
+};
+
+// Appends and waits until the answer is there. For threads that may block, never for stages.
+Status append_and_wait(Bus& bus, std::vector<Message> messages);
+
+// The partition of a key: murmur2 with Kafka's seed, as Kafka's default partitioner does, so
+// that other clients agree (org.apache.kafka.common.utils.Utils.murmur2).
+std::int32_t partition_of(std::string_view key, std::int32_t partitions);
+
+}  // namespace vigie::streams
