@@ -34,6 +34,10 @@ std::string_view entity_name(const EntityId& entity);  // The whole text when th
 // gives equal ids in every run, which is how repeated outputs are recognised.
 std::string stable_id(std::string_view prefix, std::string_view content);
 
+// The same with 32 hex digits, for ids by which repeats are dropped: a collision would lose an
+// event silently, and with 128 bits there is none.
+EventId stable_event_id(std::string_view prefix, std::string_view content);
+
 // FNV-1a, 64 bit (Fowler, Noll, Vo): the same on every platform, not for security.
 std::uint64_t fnv1a64(std::string_view bytes);
 

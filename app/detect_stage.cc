@@ -1,0 +1,152 @@
+#include "app/detect_stage.h"
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "app/metrics.h"
+#include "schemas/events.h"
+#include "schemas/topics.h"
+
+namespace vigie::app {
+
+namespace {
+
+constexpr std::string_view kSnapshotVersion = "detect1\n";
+
+std::string_view header(const streams::Record& record, std::string_view name) {
+    for (const auto& [key, value] : record.message.headers) {
+        if (key == name) return value;
+    }
+    return {};
+}
+
+std::string_view name_of(Telemetry kind) {
+    constexpr std::array<std::string_view, 3> names{"metrics", "logs", "spans"};
+    return names.at(static_cast<std::size_t>(kind));
+}
+
+streams::Message message_of(std::string_view topic, const schemas::EventMeta& meta,
+                            schemas::EventData data) {
+    return {std::string(topic),
+            meta.domain.value,
+            schemas::encode({meta, std::move(data)}),
+            {},
+            meta.time};
+}
+
+}  // namespace
+
+DetectStage::DetectStage(Telemetry kind, DomainId domain,
+                         std::vector<std::unique_ptr<detectors::Detector>> detectors,
+                         MetricsRegistry& metrics)
+    : kind_(kind),
+      domain_(std::move(domain)),
+      metrics_(metrics),
+      items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})),
+      detectors_(std::move(detectors)) {}
+
+Status DetectStage::on_record(const streams::Record& record, streams::Context& context) {
+    detectors::Findings found;
+    if (header(record, schemas::topics::kHeaderKind) != schemas::topics::kKindTick) {
+        VIGIE_TRY(observe(record, found));
+    }
+    const EventTime now = context.watermark();
+    for (const auto& detector : detectors_) detector->advance(now, found);
+    publish(found, now, context);
+    return {};
+}
+
+Status DetectStage::on_timer(std::string_view, EventTime, streams::Context&) {
+    return {};
+}
+
+Status DetectStage::observe(const streams::Record& record, detectors::Findings& found) {
+    const schemas::DecodeLimits limits;
+    const std::string& bytes = record.message.value;
+    const auto type = header(record, schemas::topics::kHeaderContentType);
+    const auto encoding = header(record, schemas::topics::kHeaderContentEncoding);
+    const auto feed = [&](const auto& items) {
+        items_.add(items.size());
+        for (const auto& detector : detectors_) detector->observe(items, found);
+    };
+    switch (kind_) {
+        case Telemetry::kMetrics: {
+            VIGIE_TRY_ASSIGN(const auto series,
+                             schemas::decode_metrics(bytes, type, encoding, limits));
+            feed(std::span<const schemas::TimeSeries>(series));
+            break;
+        }
+        case Telemetry::kLogs: {
+            VIGIE_TRY_ASSIGN(const auto records,
+                             schemas::decode_logs(bytes, type, encoding, limits));
+            feed(std::span<const schemas::LogRecord>(records));
+            break;
+        }
+        case Telemetry::kSpans: {
+            VIGIE_TRY_ASSIGN(const auto spans,
+                             schemas::decode_traces(bytes, type, encoding, limits));
+            feed(std::span<const schemas::Span>(spans));
+            break;
+        }
+    }
+    return {};
+}
+
+void DetectStage::publish(const detectors::Findings& found, EventTime now,
+                          streams::Context& context) {
+    for (const schemas::Anomaly& anomaly : found.anomalies) {
+        metrics_
+            .counter(kAnomalies, {{"symptom", std::string(schemas::to_string(anomaly.symptom))},
+                                  {"firing", anomaly.firing ? "true" : "false"}})
+            .add();
+        const schemas::EventMeta meta{
+            stable_event_id(
+                "ano-", fmt::format("{}/{}/{}/{}/{}", domain_.value, anomaly.key, anomaly.firing,
+                                    micros_of(anomaly.first_seen), micros_of(anomaly.last_seen))),
+            "/detectors/" + anomaly.detector, now, domain_};
+        context.emit(message_of(schemas::topics::kAnomalies, meta, anomaly));
+    }
+    for (const schemas::Change& edge : found.topology) {
+        const schemas::EventMeta meta{
+            stable_event_id("topo-", fmt::format("{}/{}/{}", domain_.value, edge.entity.value,
+                                                 edge.peer.value)),
+            "/detectors/traces", now, domain_};
+        context.emit(message_of(schemas::topics::kChanges, meta, edge));
+    }
+}
+
+std::string DetectStage::snapshot() const {
+    std::string out(kSnapshotVersion);
+    for (const auto& detector : detectors_) {
+        const std::string saved = detector->save();
+        out += fmt::format("{}\n", saved.size());
+        out += saved;
+    }
+    return out;
+}
+
+Status DetectStage::restore(std::string_view snapshot) {
+    if (snapshot.empty()) return {};
+    if (!snapshot.starts_with(kSnapshotVersion)) {
+        return fail(ErrorKind::kInvalid, "detector snapshot has an unknown format");
+    }
+    snapshot.remove_prefix(kSnapshotVersion.size());
+    for (const auto& detector : detectors_) {
+        std::size_t size = 0;
+        const auto [end, error] =
+            std::from_chars(snapshot.data(), snapshot.data() + snapshot.size(), size);
+        const auto digits = static_cast<std::size_t>(end - snapshot.data());
+        if (error != std::errc{} || digits >= snapshot.size() || snapshot[digits] != '\n' ||
+            snapshot.size() - digits - 1 < size) {
+            return fail(ErrorKind::kInvalid, "detector snapshot is of other detectors");
+        }
+        VIGIE_TRY(detector->load(snapshot.substr(digits + 1, size)));
+        snapshot.remove_prefix(digits + 1 + size);
+    }
+    return {};
+}
+
+}  // namespace vigie::app

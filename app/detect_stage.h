@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/id.h"
+#include "core/metrics.h"
+#include "detectors/detector.h"
+#include "streams/processor.h"
+
+namespace vigie::app {
+
+enum class Telemetry : std::uint8_t { kMetrics, kLogs, kSpans };
+
+// Detectors as a processor of one telemetry topic. Anomalies go to vigie.anomalies, learned
+// edges to vigie.changes, both with ids that are a hash of what they say: when the log is
+// processed again after a restart, they repeat and are dropped downstream.
+class DetectStage final : public streams::Processor {
+public:
+    // `metrics` must outlive the stage.
+    DetectStage(Telemetry kind, DomainId domain,
+                std::vector<std::unique_ptr<detectors::Detector>> detectors,
+                MetricsRegistry& metrics);
+
+    Status on_record(const streams::Record& record, streams::Context& context) override;
+    Status on_timer(std::string_view name, EventTime at, streams::Context& context) override;
+    bool has_bulk_state() const override { return true; }
+    std::string snapshot() const override;
+    Status restore(std::string_view snapshot) override;
+
+private:
+    Status observe(const streams::Record& record, detectors::Findings& found);
+    void publish(const detectors::Findings& found, EventTime now, streams::Context& context);
+
+    const Telemetry kind_;
+    const DomainId domain_;
+    MetricsRegistry& metrics_;
+    Counter& items_;
+    // Owned by the worker's thread.
+    std::vector<std::unique_ptr<detectors::Detector>> detectors_;
+};
+
+}  // namespace vigie::app

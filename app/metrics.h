@@ -1,0 +1,23 @@
+#pragma once
+
+#include "core/metrics.h"
+
+namespace vigie::app {
+
+inline constexpr MetricName kSequencerDuplicates{
+    "vigie_app_sequencer_duplicates_total", "Events dropped because their id was seen before."};
+inline constexpr MetricName kDetectItems{
+    "vigie_app_detect_items_total", "Points, log records and spans given to detectors, by stage."};
+inline constexpr MetricName kAnomalies{"vigie_app_anomalies_total",
+                                       "Anomalies reported, by symptom and whether firing."};
+inline constexpr MetricName kIncidentTransitions{"vigie_app_incident_transitions_total",
+                                                 "Incident transitions, by new state."};
+inline constexpr MetricName kDecisionSeconds{
+    "vigie_app_decision_lag_seconds",
+    "Event time from a signal to the watermark at which the agent handled it."};
+inline constexpr MetricName kReloads{"vigie_app_reloads_total",
+                                     "Configuration reloads, by result."};
+inline constexpr MetricName kPublishRetries{"vigie_app_publish_retries_total",
+                                            "Outcomes of actions that had to be appended again."};
+
+}  // namespace vigie::app

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/result.h"
+
+namespace vigie::app {
+
+// A YAML document with the place of everything in it, so that every complaint can say where.
+struct YamlNode {
+    enum class Kind : std::uint8_t { kNull, kScalar, kSequence, kMap };
+
+    Kind kind = Kind::kNull;
+    std::string scalar;
+    std::vector<YamlNode> items;                            // kSequence
+    std::vector<std::pair<std::string, YamlNode>> entries;  // kMap, in file order
+    int line = 1;  // Of a map's entry: where its key stands.
+    int column = 1;
+
+    // nullptr when there is no such key.
+    const YamlNode* find(std::string_view key) const;
+};
+
+// kInvalid, with line and column, for text that is not YAML, for a key given twice, for a key that
+// is not a plain word, and for nesting deeper than 32 levels. An empty document is kNull.
+Result<YamlNode> parse_yaml(const std::string& text);
+
+}  // namespace vigie::app
