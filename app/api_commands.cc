@@ -1,0 +1,109 @@
+#include <cstdio>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "app/commands.h"
+#include "app/section.h"
+#include "http/client.h"
+#include "schemas/json.h"
+
+namespace vigie::app {
+
+namespace {
+
+using schemas::Json;
+
+int failed(const Error& error) {
+    fmt::print(stderr, "vigie: {}\n", error.message);
+    return 1;
+}
+
+Result<Json> get_json(const ApiCommand& command, std::string_view path) {
+    VIGIE_TRY_ASSIGN(const std::string body, ApiClient(command.client).get(path));
+    return schemas::parse_json(body);
+}
+
+// Shows `answer` as asked for; `as_table` is the default form.
+int show(const Result<Json>& answer, Format format, std::string (*as_table)(const Json&)) {
+    if (!answer) return failed(answer.error());
+    std::cout << (format == Format::kTable ? as_table(*answer) : formatted(*answer, format));
+    return 0;
+}
+
+std::string incident_path(std::string_view incident) {
+    return "/api/v1/incidents/" + http::percent_encode(incident);
+}
+
+// The plan that the incident shows now: what the person means by "approve".
+Result<std::string> shown_plan(const DecideCommand& command) {
+    VIGIE_TRY_ASSIGN(const Json incident, get_json(command.api, incident_path(command.incident)));
+    auto plan = schemas::string_at(incident, "/plan/id");
+    if (!plan || plan->empty()) {
+        return fail(ErrorKind::kNotFound,
+                    fmt::format("incident {} has no plan; see 'vigie describe {}'",
+                                command.incident, command.incident));
+    }
+    return *std::move(plan);
+}
+
+}  // namespace
+
+int run_get_incidents(const ApiCommand& command, const std::string& state) {
+    std::string path = "/api/v1/incidents";
+    if (!state.empty()) path += "?state=" + http::percent_encode(state);
+    return show(get_json(command, path), command.format, incident_table);
+}
+
+int run_describe(const ApiCommand& command, const std::string& incident) {
+    return show(get_json(command, incident_path(incident)), command.format, incident_text);
+}
+
+int run_explain(const ApiCommand& command, const std::string& id) {
+    return show(get_json(command, "/api/v1/explain/" + http::percent_encode(id)), command.format,
+                explanation_text);
+}
+
+int run_decide(DecideCommand command) {
+    if (command.plan.empty() && (command.kind == "approve" || command.kind == "reject")) {
+        auto plan = shown_plan(command);
+        if (!plan) return failed(plan.error());
+        command.plan = *std::move(plan);
+    }
+    Json body{{"kind", command.kind}, {"actor", command.actor}};
+    const auto add = [&body](const char* name, const std::string& value) {
+        if (!value.empty()) body[name] = value;
+    };
+    add("incident", command.incident);
+    add("plan", command.plan);
+    add("reason", command.reason);
+    add("value", command.value);
+    add("scope", command.scope);
+    const auto answer =
+        ApiClient(command.api.client).post("/api/v1/decisions", schemas::dump_json(body));
+    if (!answer) return failed(answer.error());
+    const auto json = schemas::parse_json(*answer);
+    if (!json) return failed(json.error());
+    if (command.api.format != Format::kTable) {
+        std::cout << formatted(*json, command.api.format);
+        return 0;
+    }
+    const std::string id = schemas::string_at(*json, "/id").value_or("");
+    fmt::print("{} recorded{}{}; 'vigie explain {}' shows what came of it\n", command.kind,
+               command.incident.empty() ? "" : " for " + command.incident,
+               command.plan.empty() ? "" : ", " + command.plan, id);
+    return 0;
+}
+
+int run_kill(DecideCommand command, const std::string& data) {
+    if (!data.empty()) {
+        const auto written = write_file(data + "/kill-switch", command.value + "\n");
+        if (!written) return failed(written.error());
+        fmt::print("kill switch of {} is {}\n", data, command.value);
+    }
+    const int told = run_decide(std::move(command));
+    // The file alone stops the executor; a server that does not answer is only a warning then.
+    return data.empty() ? told : 0;
+}
+
+}  // namespace vigie::app

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "app/api_client.h"
+#include "app/render.h"
+
+// What the subcommands do once their arguments are read. Each returns the exit code: 0 done,
+// 1 failed. Results go to stdout, everything else to stderr.
+namespace vigie::app {
+
+struct ApiCommand {
+    ApiClient::Options client;
+    Format format = Format::kTable;
+};
+
+int run_get_incidents(const ApiCommand& command, const std::string& state);
+int run_describe(const ApiCommand& command, const std::string& incident);
+int run_explain(const ApiCommand& command, const std::string& id);
+
+struct DecideCommand {
+    ApiCommand api;
+    std::string kind;      // "ack", "approve", "reject", "mode", "kill"
+    std::string incident;  // "" for mode and kill
+    std::string plan;      // For approve and reject; "": the plan that the incident shows now
+    std::string reason;
+    std::string value;
+    std::string scope;
+    std::string actor;
+};
+int run_decide(DecideCommand command);
+
+// Writes the kill-switch file of a data folder directly, which works even when the server does
+// not answer, and tells the server too.
+int run_kill(DecideCommand command, const std::string& data);
+
+struct ReplayCommand {
+    std::string data = "data";
+    std::string incident;             // Only what concerns this incident; "": everything
+    std::optional<std::string> from;  // RFC 3339
+    std::optional<std::string> to;
+};
+int run_replay(const ReplayCommand& command);
+
+int run_check_config(const std::string& file);
+int run_serve(const std::string& file);  // "": defaults
+
+}  // namespace vigie::app

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "schemas/json.h"
+
+// How the command line shows what the API answers.
+namespace vigie::app {
+
+enum class Format : std::uint8_t { kTable, kJson, kYaml };
+
+// The answer of /api/v1/incidents, one line for each.
+std::string incident_table(const schemas::Json& answer);
+
+// One incident in full: state, causes, plan with its diff and gate, timeline.
+std::string incident_text(const schemas::Json& incident);
+
+// The answer of /api/v1/explain/ID: one line for each decision.
+std::string explanation_text(const schemas::Json& answer);
+
+// `json` as JSON with two blanks of indentation, or as YAML.
+std::string formatted(const schemas::Json& json, Format format);
+
+// Text from outside for a terminal: control characters, escape sequences included, become '?'.
+std::string printable(std::string text);
+
+}  // namespace vigie::app
