@@ -8,15 +8,16 @@ namespace vigie::app {
 namespace {
 
 constexpr int kDepthMax = 32;
+constexpr int kNodesMax = 100'000;  // Also bounds what aliases can multiply.
 
 Error at(const YAML::Mark& mark, std::string_view what) {
     return {ErrorKind::kInvalid,
             fmt::format("line {}, column {}: {}", mark.line + 1, mark.column + 1, what)};
 }
 
-Result<YamlNode> convert(const YAML::Node& source, int depth);
+Result<YamlNode> convert(const YAML::Node& source, int depth, int& nodes);
 
-Status convert_map(const YAML::Node& source, YamlNode& node, int depth) {
+Status convert_map(const YAML::Node& source, YamlNode& node, int depth, int& nodes) {
     node.kind = YamlNode::Kind::kMap;
     for (const auto& entry : source) {
         const YAML::Mark mark = entry.first.Mark();
@@ -25,7 +26,7 @@ Status convert_map(const YAML::Node& source, YamlNode& node, int depth) {
         if (node.find(key) != nullptr) {
             return fail(at(mark, fmt::format("'{}' is given twice", key)));
         }
-        VIGIE_TRY_ASSIGN(YamlNode value, convert(entry.second, depth + 1));
+        VIGIE_TRY_ASSIGN(YamlNode value, convert(entry.second, depth + 1, nodes));
         value.line = mark.line + 1;
         value.column = mark.column + 1;
         node.entries.emplace_back(key, std::move(value));
@@ -33,7 +34,8 @@ Status convert_map(const YAML::Node& source, YamlNode& node, int depth) {
     return {};
 }
 
-Result<YamlNode> convert(const YAML::Node& source, int depth) {
+Result<YamlNode> convert(const YAML::Node& source, int depth, int& nodes) {
+    if (++nodes > kNodesMax) return fail(at(source.Mark(), "the document is too large"));
     if (depth > kDepthMax) return fail(at(source.Mark(), "nested too deeply"));
     YamlNode node;
     node.line = source.Mark().line + 1;
@@ -44,11 +46,11 @@ Result<YamlNode> convert(const YAML::Node& source, int depth) {
     } else if (source.IsSequence()) {
         node.kind = YamlNode::Kind::kSequence;
         for (const auto& item : source) {
-            VIGIE_TRY_ASSIGN(YamlNode value, convert(item, depth + 1));
+            VIGIE_TRY_ASSIGN(YamlNode value, convert(item, depth + 1, nodes));
             node.items.push_back(std::move(value));
         }
     } else if (source.IsMap()) {
-        VIGIE_TRY(convert_map(source, node, depth));
+        VIGIE_TRY(convert_map(source, node, depth, nodes));
     }
     return node;
 }
@@ -64,7 +66,8 @@ const YamlNode* YamlNode::find(std::string_view key) const {
 
 Result<YamlNode> parse_yaml(const std::string& text) {
     try {
-        return convert(YAML::Load(text), 0);
+        int nodes = 0;
+        return convert(YAML::Load(text), 0, nodes);
     } catch (const YAML::Exception& error) {
         return fail(at(error.mark, error.msg));
     }

@@ -26,7 +26,8 @@ struct YamlNode {
 };
 
 // kInvalid, with line and column, for text that is not YAML, for a key given twice, for a key that
-// is not a plain word, and for nesting deeper than 32 levels. An empty document is kNull.
+// is not a plain word, for nesting deeper than 32 levels and for more than 100,000 nodes. An empty
+// document is kNull.
 Result<YamlNode> parse_yaml(const std::string& text);
 
 }  // namespace vigie::app
