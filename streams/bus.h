@@ -46,6 +46,9 @@ struct Message {
     bool operator==(const Message&) const = default;
 };
 
+// What counts against the largest message a bus takes: key, value and headers.
+std::size_t bytes_of(const Message& message);
+
 // What is received: a message and where it was.
 struct Record {
     Partition partition;
@@ -60,6 +63,8 @@ struct TopicOptions {
     std::chrono::seconds retention{std::chrono::hours{24 * 7}};
     bool compacted = false;  // Keeps at least the last value of each key.
 };
+
+inline constexpr std::size_t kMessageBytesMax = std::size_t{8} << 20U;
 
 struct PollLimits {
     std::size_t records_max = 500;
@@ -155,6 +160,9 @@ public:
     virtual Result<Range> range(const Partition& partition) const = 0;
 
     virtual Result<std::int32_t> partition_count(std::string_view topic) const = 0;
+
+    // The largest message (bytes_of) that append and commit take.
+    virtual std::size_t message_bytes_max() const { return kMessageBytesMax; }
 
     // The group's committed position; 0 when it never committed one. For lag and `vigie topics`.
     virtual Result<Offset> group_position(std::string_view group,

@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,10 +30,10 @@ private:
     std::jthread thread_;
 };
 
-// Runs workers, one thread each. A worker whose step fails is closed and opened again after a
-// backoff (50 ms doubling to 5 s), for as long as it takes: an error is logged once when it
-// starts and once when it ends, and counted each time. `bus`, `metrics`, `log` and `clock` must
-// outlive it.
+// Runs workers, one thread each. All members are safe to call from any thread. A worker whose step
+// fails is closed and opened again after a backoff (50 ms doubling to 5 s), for as long as it
+// takes: an error is logged once when it starts and once when it ends, and counted each time.
+// `bus`, `metrics`, `log` and `clock` must outlive it.
 class Runtime {
 public:
     Runtime(Bus& bus, MetricsRegistry& metrics, Log& log, const Clock& clock);
@@ -53,6 +55,7 @@ private:
     MetricsRegistry& metrics_;
     Log& log_;
     const Clock& clock_;
+    mutable std::mutex mutex_;  // Protects everything below.
     std::vector<std::unique_ptr<Running>> running_;
 };
 

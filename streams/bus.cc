@@ -1,0 +1,69 @@
+#include "streams/bus.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include <fmt/format.h>
+
+namespace vigie::streams {
+
+namespace {
+
+std::uint32_t byte_at(std::string_view bytes, std::size_t at) {
+    return static_cast<unsigned char>(bytes[at]);
+}
+
+std::uint32_t murmur2(std::string_view bytes) {
+    constexpr std::uint32_t kSeed = 0x9747b28c;
+    constexpr std::uint32_t kM = 0x5bd1e995;
+    const std::size_t length = bytes.size();
+    std::uint32_t hash = kSeed ^ static_cast<std::uint32_t>(length);
+    const std::size_t whole = length / 4 * 4;
+    for (std::size_t at = 0; at < whole; at += 4) {
+        std::uint32_t k = byte_at(bytes, at) | byte_at(bytes, at + 1) << 8U |
+                          byte_at(bytes, at + 2) << 16U | byte_at(bytes, at + 3) << 24U;
+        k *= kM;
+        k ^= k >> 24U;
+        hash = (hash * kM) ^ (k * kM);
+    }
+    if (length - whole >= 3) hash ^= byte_at(bytes, whole + 2) << 16U;
+    if (length - whole >= 2) hash ^= byte_at(bytes, whole + 1) << 8U;
+    if (length - whole >= 1) hash = (hash ^ byte_at(bytes, whole)) * kM;
+    hash ^= hash >> 13U;
+    hash *= kM;
+    return hash ^ (hash >> 15U);
+}
+
+}  // namespace
+
+std::string to_string(const Partition& partition) {
+    return fmt::format("{}/{}", partition.topic, partition.index);
+}
+
+std::size_t bytes_of(const Message& message) {
+    std::size_t bytes = message.key.size() + message.value.size();
+    for (const auto& [name, value] : message.headers) bytes += name.size() + value.size();
+    return bytes;
+}
+
+Status append_and_wait(Bus& bus, std::vector<Message> messages) {
+    std::mutex mutex;  // Protects `answer`.
+    std::condition_variable answered;
+    std::optional<Status> answer;
+    bus.append(std::move(messages), [&](Status status) {
+        // Notifies under the lock: the waiter may destroy both as soon as it can take it.
+        const std::scoped_lock lock(mutex);
+        answer = std::move(status);
+        answered.notify_one();
+    });
+    std::unique_lock lock(mutex);
+    answered.wait(lock, [&] { return answer.has_value(); });
+    return *std::move(answer);
+}
+
+std::int32_t partition_of(std::string_view key, std::int32_t partitions) {
+    VIGIE_ASSERT(partitions >= 1);
+    return static_cast<std::int32_t>(murmur2(key) & 0x7fffffffU) % partitions;
+}
+
+}  // namespace vigie::streams
