@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/id.h"
-#include "core/result.h"
 #include "core/time.h"
+#include "schemas/diagnosis.h"
 #include "schemas/policy.h"
 
 // The incident as people see it: its whole story in one value. Every transition puts a new
@@ -43,52 +43,16 @@ struct Evidence {
     bool symptom = false;                 // Must clear before the incident resolves.
     double score = 0;
     std::string text;  // One sentence; text from outside, shown and never interpreted.
-};
 
-// What went wrong, in kind. kUnknown stands for "none of these".
-enum class Mechanism : std::uint8_t {
-    kBadChange,
-    kResourceExhaustion,
-    kCrash,
-    kOverload,
-    kUnknown
-};
-
-// A candidate cause. Shares sum to 1 over all causes of a diagnosis.
-struct Cause {
-    EntityId entity;
-    Mechanism mechanism = Mechanism::kUnknown;
-    std::string change_key;  // For kBadChange: the change.
-    double share = 0;        // Softmax weight in [0,1]. NOT a confidence.
-    EventTime onset;
-    std::vector<EventId> evidence;
-    std::vector<std::string> reasons;  // One sentence for each channel that spoke.
-};
-
-struct CauseEdge {
-    EntityId cause;
-    EntityId effect;
-    double explained_ratio = 0;  // Of the effect's deviation.
-};
-
-// Never shown as a bare number: to_string gives "uncalibrated (n=7)" or "0.91 (n=212)".
-struct Confidence {
-    bool calibrated = false;
-    double value = 0;           // Meaningful only when calibrated.
-    std::int64_t outcomes = 0;  // How many confirmed outcomes it rests on.
-};
-std::string to_string(const Confidence& confidence);
-
-struct Diagnosis {
-    std::vector<Cause> causes;  // Best first, at most 10, kUnknown among them.
-    std::vector<CauseEdge> edges;
-    Confidence confidence;
+    bool operator==(const Evidence&) const = default;
 };
 
 struct GateCheck {
     std::string name;  // "mode", "confidence", "blast_radius", …
     bool passed = false;
     std::string reason;
+
+    bool operator==(const GateCheck&) const = default;
 };
 
 struct PlanStep {
@@ -100,6 +64,8 @@ struct PlanStep {
     std::vector<std::string> diff;
     std::string inverse;  // How it is undone, in words; "" when it cannot be.
     std::string status;   // "planned", "would_run", "started", "succeeded", …
+
+    bool operator==(const PlanStep&) const = default;
 };
 
 struct Plan {
@@ -116,6 +82,8 @@ struct Plan {
     std::string approved_by;  // "" until approved; "autonomous" when no person was asked.
     std::chrono::seconds verify_hold{60};
     std::chrono::seconds verify_timeout{600};
+
+    bool operator==(const Plan&) const = default;
 };
 
 struct TimelineEntry {
@@ -124,6 +92,8 @@ struct TimelineEntry {
         kind;  // "opened", "evidence", "diagnosis", "plan", "decision", "action", "state", …
     std::string text;
     std::string ref;  // Id of what it speaks of.
+
+    bool operator==(const TimelineEntry&) const = default;
 };
 
 struct Incident {
@@ -143,6 +113,8 @@ struct Incident {
     std::optional<Plan> plan;
     std::vector<TimelineEntry> timeline;  // At most 500, oldest "evidence" dropped first.
     std::string postmortem;               // Markdown, once resolved.
+
+    bool operator==(const Incident&) const = default;
 };
 
 // A message that a person must get: at least once.
@@ -150,6 +122,8 @@ struct Notice {
     std::string id;    // Deterministic: also the deduplication key at the receiver.
     std::string kind;  // "page", "approval", "update", "resolved"
     std::string text;
+
+    bool operator==(const Notice&) const = default;
 };
 
 // One arrow of the incident's life, with the incident as it is after it.
@@ -158,9 +132,10 @@ struct IncidentEvent {
     IncidentState previous = IncidentState::kOpen;
     std::string reason;
     std::vector<Notice> notices;
+
+    bool operator==(const IncidentEvent&) const = default;
 };
 
 std::string_view to_string(IncidentState value);
-std::string_view to_string(Mechanism value);
 
 }  // namespace vigie::schemas

@@ -32,9 +32,10 @@ std::optional<bool> bool_at(const Json& json, std::string_view pointer);
 
 // Checks `value` against the JSON Schema `schema` (2020-12; the keywords that schemas/*.json
 // use: type, required, properties, additionalProperties, items, enum, const, minimum, maximum,
-// minLength, maxLength, minItems, maxItems, pattern, $ref to #/$defs). kInvalid names the place and
-// the broken keyword: "/data/severity: not one of the allowed values". An unknown keyword is our
+// minLength, maxLength, minItems, maxItems, pattern beside a maxLength of at most 1024, $ref to
+// #/$defs; annotations are passed over). kInvalid names the place, starting at `place`, and what
+// is wrong there: "/data/severity: not one of the allowed values". An unknown keyword is our
 // mistake and asserts.
-Status validate(const Json& value, const Json& schema);
+Status validate(const Json& value, const Json& schema, std::string_view place = {});
 
 }  // namespace vigie::schemas

@@ -25,6 +25,8 @@ struct ModeRule {
     std::string action = "*";
     std::string target = "*";
     Mode mode = Mode::kShadow;
+
+    bool operator==(const ModeRule&) const = default;
 };
 
 // A fragment of a plan: what it does, when it may, how it is undone and checked.
@@ -33,6 +35,8 @@ struct RunbookStep {
     std::map<std::string, std::string> parameters;  // "{…}" takes a fact or an entity attribute.
     std::vector<std::string>
         preconditions;  // "fact == value", "fact != value", "fact > n", "fact < n", "fact exists"
+
+    bool operator==(const RunbookStep&) const = default;
 };
 
 struct Runbook {
@@ -47,6 +51,8 @@ struct Runbook {
     std::chrono::seconds verify_hold{60};
     std::chrono::seconds verify_timeout{600};
     std::chrono::seconds cooldown{600};  // Not again on the same target within this.
+
+    bool operator==(const Runbook&) const = default;
 };
 
 // What the inventory says of an entity. Attributes place it: "kubernetes.namespace",
@@ -55,6 +61,8 @@ struct InventoryEntry {
     EntityId entity;
     std::map<std::string, std::string> attributes;
     std::vector<EntityId> depends_on;
+
+    bool operator==(const InventoryEntry&) const = default;
 };
 
 struct Policy {
@@ -72,6 +80,8 @@ struct Policy {
     std::int64_t open_incidents_max = 1000;
     std::vector<Runbook> runbooks;
     std::vector<InventoryEntry> inventory;
+
+    bool operator==(const Policy&) const = default;
 };
 
 std::string_view to_string(Mode value);

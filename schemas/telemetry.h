@@ -29,6 +29,8 @@ struct Point {
     EventTime at;
     double value = 0;
     bool stale = false;  // Prometheus staleness marker: the series ended; `value` means nothing.
+
+    bool operator==(const Point&) const = default;
 };
 
 // Points of one series in the order in which they were received.
@@ -37,6 +39,8 @@ struct TimeSeries {
     Labels labels;  // Resource attributes included, without __name__.
     MetricKind kind = MetricKind::kUnknown;
     std::vector<Point> points;
+
+    bool operator==(const TimeSeries&) const = default;
 };
 
 struct LogRecord {
@@ -45,6 +49,8 @@ struct LogRecord {
     std::string body;
     std::string trace_id;  // Lower-case hex, or empty.
     Labels attributes;     // Resource attributes included.
+
+    bool operator==(const LogRecord&) const = default;
 };
 
 enum class SpanKind : std::uint8_t {
@@ -67,6 +73,8 @@ struct Span {
     bool error = false;  // Status code ERROR.
     Labels attributes;
     Labels resource;
+
+    bool operator==(const Span&) const = default;
 };
 
 // Limits of every decoder: bytes that ask for more are refused with kInvalid.
@@ -75,6 +83,8 @@ struct DecodeLimits {
     std::size_t labels_max = 256;              // Of one series, record or span
     std::size_t label_bytes_max = 64 * 1024;   // Of one label value or log body; longer is cut
     std::size_t bytes_max = 64 * 1024 * 1024;  // After decompression
+
+    bool operator==(const DecodeLimits&) const = default;
 };
 
 // Each decoder returns kInvalid with the place of the fault for bytes that are not what they
