@@ -17,6 +17,9 @@ struct Request {
     std::vector<std::string> path_parts;  // What the route's "{…}" matched, in order.
     std::string body;    // Complete; transfer coding is undone, content coding is not.
     std::string remote;  // "127.0.0.1:51234"
+    // Path and query as received. The router splits this one into segments, so that "%2F" stays
+    // inside its segment; when it is empty (a request made by hand) it splits `path`.
+    std::string target;
 
     // "" when absent; `name` in lower case. The first one when there are several.
     std::string_view header(std::string_view name) const;

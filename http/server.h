@@ -34,7 +34,8 @@ public:
     // because its queue of 256 messages was full: a client too slow comes back and reads again.
     virtual bool send(std::string text) = 0;
 };
-// Called on a server thread when a client has upgraded. Messages from clients are ignored.
+// Called on a server thread when a client has upgraded. Messages from clients are ignored. A page
+// of another origin cannot upgrade: it is answered 403.
 using WebSocketHandler = std::function<void(std::shared_ptr<WebSocket>)>;
 
 // HTTP/1.1 on one address, with or without TLS (1.2 and later). Every limit is answered with
@@ -49,17 +50,19 @@ public:
         std::uint16_t port = 0;             // 0: a free one, see port()
         std::optional<TlsFiles> tls;
         std::size_t body_bytes_max = 16 * 1024 * 1024;
-        std::size_t header_bytes_max = 32 * 1024;
+        std::size_t header_bytes_max = 32 * 1024;  // 1 KiB to 60 KiB
         std::chrono::seconds request_timeout{30};  // To receive one request completely
-        std::chrono::seconds idle_timeout{120};    // Between requests
+        std::chrono::seconds idle_timeout{120};    // Between requests, and to take one answer
         std::size_t connections_max = 4096;
         unsigned threads = 2;
         std::string websocket_path;  // Empty: no WebSocket
         WebSocketHandler on_websocket;
     };
 
-    // kConflict when the address is in use, kInvalid for an address, certificate or key that
-    // cannot be used; the message names it. `router`, `metrics` and `log` must outlive the server.
+    // kConflict when the address is in use, kInvalid for an address, certificate, key or option
+    // that cannot be used; the message names it. kUnavailable when the machine gives no sockets
+    // or threads. `router`, `metrics` and `log` must outlive the server; a Respond kept longer
+    // does nothing.
     static Result<std::unique_ptr<Server>> start(Options options, const Router& router,
                                                  MetricsRegistry& metrics, Log& log);
     virtual ~Server() = default;  // As drain(0).
@@ -67,7 +70,8 @@ public:
     virtual std::uint16_t port() const = 0;
 
     // Stops accepting, lets running requests be answered (with Connection: close) for at most
-    // `wait_max`, then closes everything and joins the threads.
+    // `wait_max`, then closes everything and joins the threads. Idle connections are closed at
+    // once. Not from a handler: it would wait for itself.
     virtual void drain(std::chrono::milliseconds wait_max) = 0;
 };
 
