@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +19,12 @@ namespace vigie::detectors {
 struct Findings {
     std::vector<schemas::Anomaly> anomalies;
     std::vector<schemas::Change> topology;  // ChangeKind::kTopology: edges learned, each once.
+};
+
+// What a detector holds, and what it could not judge since it was made: not part of its state.
+struct Counts {
+    std::size_t tracked = 0;                       // Series, services or templates in memory.
+    std::map<std::string, std::uint64_t> dropped;  // Items by reason: "late", "not_finite", …
 };
 
 // A family of detectors over one kind of telemetry, for one partition. Pure: no clock, no I/O,
@@ -43,6 +52,8 @@ public:
     // it does not know and kCorrupt for bytes that are cut or damaged.
     virtual std::string save() const = 0;
     virtual Status load(std::string_view saved) = 0;
+
+    virtual Counts counts() const;
 };
 
 }  // namespace vigie::detectors

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "detectors/detector.h"
+#include "schemas/events.h"
+
+namespace vigie::detectors {
+
+// How the points of a window become one number for a group of series:
+//   avg max min sum count  over all points of all series of the group
+//   last                   newest point of each series; the one that is nearest to firing counts
+//   increase rate          of counters, resets handled, summed over the group; rate is per second
+//   quantile               of a histogram: increase of the NAME_bucket series, interpolated
+//   age                    seconds since the group's newest point; for series that were once seen
+enum class Aggregation : std::uint8_t {
+    kAvg,
+    kMax,
+    kMin,
+    kSum,
+    kCount,
+    kLast,
+    kIncrease,
+    kRate,
+    kQuantile,
+    kAge
+};
+enum class Comparison : std::uint8_t { kAbove, kAtLeast, kBelow, kAtMost, kEqual, kNotEqual };
+
+struct Selection {
+    std::string metric;                 // Exact name; for kQuantile with or without "_bucket".
+    std::vector<std::string> matchers;  // As in detectors/match.h: "code=~5??", "job=shop".
+    Aggregation aggregation = Aggregation::kLast;
+    std::chrono::milliseconds window{60'000};
+    double quantile = 0.95;  // Only for kQuantile.
+};
+
+struct Rule {
+    std::string name;
+    Selection selection;
+    // The value is selection / divide_by, where that is more than `divide_min`.
+    std::optional<Selection> divide_by;
+    double divide_min = 0;
+    std::vector<std::string> group_by;  // Label names; empty: one group for each entity.
+    Comparison comparison = Comparison::kAbove;
+    double threshold = 0;
+    std::chrono::milliseconds hold{0};         // `for`: true for so long before it fires.
+    std::chrono::milliseconds keep_firing{0};  // False for so long before it ends.
+    schemas::Severity severity = schemas::Severity::kWarning;
+    schemas::Symptom symptom = schemas::Symptom::kOther;
+    std::string unit = "1";  // "s", "ratio", "B", "1/s", … of the value
+    std::string summary;     // Starts the reason: "{entity}", "{value}", "{threshold}" are filled.
+};
+
+struct RuleOptions {
+    std::vector<Rule> rules;
+    std::chrono::milliseconds evaluate_every{5000};
+    std::size_t series_max = 20'000;           // Series that rules select; more are refused.
+    std::size_t points_per_series_max = 4096;  // In a window; the oldest go first.
+    // Nothing resolves on missing data: a firing rule without any holds for so long, then says
+    // that it is no longer judged.
+    std::chrono::seconds end_after{300};
+    std::chrono::seconds idle_after{3600};  // Silent series (not of an `age` rule) are forgotten.
+};
+
+// Static rules over metrics. `up == 0` is {metric up, last, kEqual, 0}; absence is `age` > 60.
+// kInvalid names the rule and what is wrong with it.
+Result<std::unique_ptr<Detector>> make_rule_detector(RuleOptions options);
+
+// "avg", …, "age" and ">", ">=", "<", "<=", "==", "!="; nullopt for anything else.
+std::optional<Aggregation> parse_aggregation(std::string_view text);
+std::optional<Comparison> parse_comparison(std::string_view text);
+std::string_view to_string(Aggregation value);
+std::string_view to_string(Comparison value);
+// "latency", "errors", …
+std::optional<schemas::Symptom> parse_symptom(std::string_view text);
+
+}  // namespace vigie::detectors

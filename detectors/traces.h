@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "core/result.h"
+#include "detectors/detector.h"
+#include "schemas/events.h"
+
+namespace vigie::detectors {
+
+struct TraceOptions {
+    std::chrono::milliseconds window{10'000};
+    std::chrono::milliseconds lateness{5000};  // A window closes so long after its end.
+    std::uint32_t requests_min = 20;           // Fewer are put together with the next windows,
+    std::uint32_t merge_windows_max = 6;       // at most so many; then they are not judged.
+
+    // Cold start: judged windows and time before anything is odd.
+    std::uint32_t warmup_windows = 30;
+    std::chrono::seconds warmup_span{600};
+    std::uint32_t history_windows = 180;
+
+    std::uint32_t odd_windows = 3;   // In a row, to begin.
+    std::uint32_t calm_windows = 3;  // In a row, to end.
+    double threshold = 6;            // Multiples of the usual spread.
+
+    // Absolute floors: below these nothing is odd, however unusual.
+    double latency_seconds_min = 0.05;  // By how much the p95 must be longer than usual.
+    double latency_factor_min = 1.5;    // And how many times as long.
+    double error_ratio_min = 0.05;
+    double traffic_factor_min = 3;  // Times more, or a part of, the usual rate.
+
+    std::chrono::seconds adapt_after{3600};  // So long at an odd level, and it is the new normal.
+    std::chrono::seconds end_after{300};     // An anomaly without enough requests for so long ends.
+    std::chrono::seconds idle_after{3600};   // Silent services and edges make room for new ones.
+
+    std::size_t services_max = 2000;
+    std::size_t edges_max = 10'000;
+    std::size_t spans_max = 50'000;  // Remembered to find the parent of a span.
+
+    schemas::Severity severity = schemas::Severity::kWarning;          // Errors and latency
+    schemas::Severity severity_traffic = schemas::Severity::kInfo;     // Rate
+    schemas::Severity severity_known_edge = schemas::Severity::kInfo;  // The callee reports itself
+};
+
+// Rate, error ratio and p95 latency of each service (its server and consumer spans), and of each
+// callee that a client span names (peer.service, else server.address), in windows of event time
+// that advance() closes. Detectors "trace.latency", "trace.errors", "trace.traffic". Edges are
+// learned from client spans and from spans whose parent is of another service.
+// Spans for closed windows ("late"), without a service ("no_entity"), that end before they start
+// or are too far ahead ("bad_time") and over the limits are dropped and counted.
+// kInvalid names the option that is wrong.
+Result<std::unique_ptr<Detector>> make_trace_detector(TraceOptions options);
+
+}  // namespace vigie::detectors
