@@ -1,0 +1,167 @@
+#include "ingest/alert.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "schemas/json.h"
+
+namespace vigie::ingest {
+
+using schemas::Json;
+using schemas::Labels;
+
+namespace {
+
+struct SeverityWord {
+    std::string_view word;
+    schemas::Severity severity;
+};
+
+// Beyond our own three, the words that rule collections in use give the label "severity".
+constexpr std::array kSeverityWords{
+    SeverityWord{"page", schemas::Severity::kCritical},
+    SeverityWord{"error", schemas::Severity::kCritical},
+    SeverityWord{"emergency", schemas::Severity::kCritical},
+    SeverityWord{"fatal", schemas::Severity::kCritical},
+    SeverityWord{"none", schemas::Severity::kInfo},
+    SeverityWord{"informational", schemas::Severity::kInfo},
+    SeverityWord{"notice", schemas::Severity::kInfo},
+};
+
+schemas::Severity severity_of(std::string_view word) {
+    if (const auto known = schemas::parse_severity(word)) return *known;
+    const auto* const found =
+        std::find_if(kSeverityWords.begin(), kSeverityWords.end(),
+                     [&](const SeverityWord& entry) { return entry.word == word; });
+    return found == kSeverityWords.end() ? schemas::Severity::kWarning : found->severity;
+}
+
+Result<Labels> labels_at(const Json& alert, const char* member,
+                         const schemas::DecodeLimits& limits) {
+    Labels labels;
+    const auto found = alert.find(member);
+    if (found == alert.end() || found->is_null()) return labels;
+    if (!found->is_object()) {
+        return fail(ErrorKind::kInvalid, fmt::format("{} is not an object", member));
+    }
+    if (found->size() > limits.labels_max) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("{} has more than {} members", member, limits.labels_max));
+    }
+    for (const auto& [name, value] : found->items()) {
+        const auto* const text = value.get_ptr<const std::string*>();
+        if (text == nullptr) {
+            return fail(ErrorKind::kInvalid, fmt::format("{} '{}' is not a string", member, name));
+        }
+        if (name.empty() || name.size() > 1024 || text->size() > limits.label_bytes_max) {
+            return fail(ErrorKind::kInvalid,
+                        fmt::format("a name in {} is empty or too long, or a value is", member));
+        }
+        if (!text->empty()) labels.emplace_back(name, *text);
+    }
+    return labels;
+}
+
+// Absent for Go's zero time too, which is how Alertmanager says that there is none.
+Result<std::optional<EventTime>> time_at(const Json& alert, const char* member) {
+    const auto found = alert.find(member);
+    if (found == alert.end() || found->is_null()) return std::nullopt;
+    const auto* const text = found->get_ptr<const std::string*>();
+    if (text == nullptr) {
+        return fail(ErrorKind::kInvalid, fmt::format("{} is not a string", member));
+    }
+    if (text->empty()) return std::nullopt;
+    const auto at = parse_rfc3339(*text);
+    if (!at) return fail(Error(at.error()).in(member));
+    if (*at <= EventTime{}) return std::nullopt;
+    return *at;
+}
+
+std::string first_of(const Labels& annotations, std::initializer_list<std::string_view> names,
+                     std::string_view otherwise) {
+    for (const auto name : names) {
+        if (const auto text = schemas::label(annotations, name); !text.empty()) {
+            return std::string(text);
+        }
+    }
+    return std::string(otherwise);
+}
+
+// Fills firing, starts_at and ends_at.
+Status set_times(const Json& json, const AlertShape& shape, EventTime now, schemas::Alert& alert) {
+    VIGIE_TRY_ASSIGN(const auto starts_at, time_at(json, "startsAt"));
+    VIGIE_TRY_ASSIGN(alert.ends_at, time_at(json, "endsAt"));
+    alert.starts_at = starts_at.value_or(alert.ends_at.value_or(now));
+    if (alert.ends_at && *alert.ends_at < alert.starts_at) {
+        return fail(ErrorKind::kInvalid, "start time must be before end time");
+    }
+    // A start that is still to come would make it the last of all symptoms.
+    alert.starts_at = std::min(alert.starts_at, now);
+    if (!shape.has_status) {
+        if (!alert.ends_at) alert.ends_at = now + shape.resolve_timeout;
+        alert.firing = *alert.ends_at > now;
+        return {};
+    }
+    const auto status = schemas::string_at(json, "/status");
+    if (status != "firing" && status != "resolved") {
+        return fail(ErrorKind::kInvalid, "status is neither firing nor resolved");
+    }
+    alert.firing = status == "firing";
+    if (alert.firing) {
+        alert.ends_at.reset();
+    } else if (!alert.ends_at) {
+        alert.ends_at = now;
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string alert_fingerprint(const Labels& labels) {
+    constexpr char kSeparator = '\xff';
+    std::string text;
+    for (const auto& [name, value] : labels) {
+        text += name;
+        text += kSeparator;
+        text += value;
+        text += kSeparator;
+    }
+    return fmt::format("{:016x}", fnv1a64(text));
+}
+
+Result<schemas::Alert> parse_alert(std::string_view text, const AlertShape& shape, EventTime now,
+                                   const schemas::DecodeLimits& limits) {
+    VIGIE_TRY_ASSIGN(const Json json, schemas::parse_json(text));
+    if (!json.is_object()) return fail(ErrorKind::kInvalid, "the alert is not an object");
+    schemas::Alert alert;
+    VIGIE_TRY_ASSIGN(alert.labels, labels_at(json, "labels", limits));
+    VIGIE_TRY_ASSIGN(alert.annotations, labels_at(json, "annotations", limits));
+    if (alert.labels.empty()) {
+        return fail(ErrorKind::kInvalid, "at least one label pair required");
+    }
+    VIGIE_TRY(set_times(json, shape, now, alert));
+    alert.fingerprint = alert_fingerprint(alert.labels);
+    alert.name = schemas::label(alert.labels, "alertname");
+    if (alert.name.empty()) alert.name = "unnamed";
+    alert.severity = severity_of(schemas::label(alert.labels, "severity"));
+    alert.entity = schemas::entity_of(alert.labels);
+    alert.summary = first_of(alert.annotations, {"summary", "message", "description"}, alert.name);
+    alert.url = link_or_nothing(schemas::string_at(json, "/generatorURL").value_or(""));
+    return alert;
+}
+
+EventId alert_event_id(const schemas::Alert& alert) {
+    std::string content =
+        fmt::format("{}|{}|{}|{}|", alert.fingerprint, alert.firing, micros_of(alert.starts_at),
+                    alert.ends_at ? micros_of(*alert.ends_at) : 0);
+    for (const auto& [name, value] : alert.annotations) {
+        content += fmt::format("{}:{}={}:{};", name.size(), name, value.size(), value);
+    }
+    return event_id("alert", content);
+}
+
+}  // namespace vigie::ingest

@@ -1,0 +1,219 @@
+#include "ingest/intake.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "http/signature.h"
+#include "ingest/metrics.h"
+#include "schemas/topics.h"
+
+namespace vigie::ingest {
+
+namespace topics = schemas::topics;
+
+namespace {
+
+constexpr std::size_t kReasonBytesMax = 512;
+
+// One line, printable, of bounded length: it goes into a header and back to the sender.
+std::string one_line(std::string_view text) {
+    std::string line(text.substr(0, kReasonBytesMax));
+    std::replace_if(
+        line.begin(), line.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+    return line;
+}
+
+double seconds_between(SteadyTime from, SteadyTime to) {
+    return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+Intake::Intake(Options options, streams::Bus& bus, const Clock& clock, MetricsRegistry& metrics,
+               Log& log)
+    : options_(std::move(options)), bus_(bus), clock_(clock), metrics_(metrics), log_(log) {}
+
+std::optional<Arrival> Intake::arrive(std::string_view source, http::Request request,
+                                      http::Respond respond, RefusalAnswer refusal) {
+    const std::size_t bytes = request.body.size();
+    metrics_.counter(metrics::kReceivedBytes, {{"source", std::string(source)}}).add(bytes);
+    Arrival arrival{source, std::move(request), std::move(respond), std::move(refusal), {}};
+    if (bytes > options_.body_bytes_max) {
+        refuse(arrival, {413, "too_large",
+                         fmt::format("the body is larger than {} bytes", options_.body_bytes_max)});
+        return std::nullopt;
+    }
+    const std::size_t before = in_flight_bytes_.fetch_add(bytes);
+    metrics_.gauge(metrics::kInFlightBytes).set(static_cast<double>(before + bytes));
+    const auto give_back = [self = shared_from_this()](const std::size_t* held) {
+        const std::size_t left = self->in_flight_bytes_.fetch_sub(*held) - *held;
+        self->metrics_.gauge(metrics::kInFlightBytes).set(static_cast<double>(left));
+        delete held;
+    };
+    arrival.room = Room(new std::size_t(bytes), give_back);
+    if (before + bytes > options_.in_flight_bytes_max) {
+        count_refused(source, "overloaded");
+        arrival.respond(retry_later(arrival, "too many bytes are waiting to become durable"));
+        return std::nullopt;
+    }
+    return arrival;
+}
+
+void Intake::refuse(Arrival& arrival, const Refusal& refusal) {
+    const std::string reason = one_line(refusal.reason);
+    count_refused(arrival.source, refusal.label);
+    log_.warn("request refused", {{"source", std::string(arrival.source)},
+                                  {"peer", arrival.request.remote},
+                                  {"status", std::to_string(refusal.status)},
+                                  {"reason", reason}});
+    if (refusal.keep_body) keep(arrival, reason);
+    http::Response response = arrival.refusal(refusal.status, reason);
+    for (const auto& header : refusal.headers) response.headers.push_back(header);
+    arrival.respond(std::move(response));
+}
+
+void Intake::append(Arrival arrival, std::vector<streams::Message> messages, std::size_t items,
+                    http::Response success, std::function<void()> on_durable) {
+    count(metrics::kAcceptedItems, arrival.source, 0);  // The series exists from the first request.
+    const auto accepted = [self = shared_from_this(), items, success = std::move(success),
+                           on_durable = std::move(on_durable)](const Arrival& done) {
+        self->count(metrics::kAccepted, done.source);
+        self->count(metrics::kAcceptedItems, done.source, items);
+        if (on_durable) on_durable();
+        done.respond(success);
+    };
+    if (messages.empty()) {
+        accepted(arrival);
+        return;
+    }
+    const SteadyTime started = clock_.steady();
+    bus_.append(std::move(messages), [self = shared_from_this(),
+                                      arrival = std::make_shared<Arrival>(std::move(arrival)),
+                                      accepted, started](const Status& status) {
+        self->metrics_
+            .histogram(metrics::kAppendSeconds, {{"source", std::string(arrival->source)}})
+            .observe(seconds_between(started, self->clock_.steady()));
+        if (status) {
+            accepted(*arrival);
+            return;
+        }
+        const bool invalid = status.error().kind == ErrorKind::kInvalid;
+        if (invalid) {
+            self->refuse(*arrival, {413, "too_large", status.error().message, false});
+            return;
+        }
+        const bool full = status.error().kind == ErrorKind::kOverloaded;
+        self->count_refused(arrival->source, full ? "overloaded" : "unavailable");
+        self->log_.warn("append failed", {{"source", std::string(arrival->source)},
+                                          {"kind", std::string(to_string(status.error().kind))},
+                                          {"error", status.error().message}});
+        arrival->respond(self->retry_later(*arrival, "the log cannot take more now"));
+    });
+}
+
+void Intake::keep(const Arrival& arrival, std::string_view reason) {
+    const http::Request& request = arrival.request;
+    streams::Message letter;
+    letter.topic = topics::kDeadLetter;
+    letter.key = arrival.source;
+    letter.value = request.body.substr(0, options_.dead_letter_bytes_max);
+    letter.event_time = now();
+    letter.headers = {
+        {std::string(topics::kHeaderReason), one_line(reason)},
+        {std::string(topics::kHeaderOrigin),
+         one_line(fmt::format("{} {} {}", request.remote, request.method, request.path))},
+        {std::string(topics::kHeaderContentType), one_line(request.header("content-type"))}};
+    if (const auto coding = request.header("content-encoding"); !coding.empty()) {
+        letter.headers.emplace_back(topics::kHeaderContentEncoding, one_line(coding));
+    }
+    if (request.body.size() > letter.value.size()) {
+        letter.headers.emplace_back("cut-from-bytes", std::to_string(request.body.size()));
+    }
+    std::vector<streams::Message> letters;
+    letters.push_back(std::move(letter));
+    bus_.append(std::move(letters), [self = shared_from_this(), source = arrival.source,
+                                     room = arrival.room](const Status& status) {
+        self->count(status ? metrics::kDeadLetters : metrics::kDeadLettersLost, source);
+        if (!status) {
+            self->log_.error("dead letter lost",
+                             {{"source", std::string(source)}, {"error", status.error().message}});
+        }
+    });
+}
+
+EventTime Intake::stamp(std::string_view source, EventTime newest) {
+    const EventTime clock = now();
+    const bool ahead = newest > clock + options_.ahead_max;
+    const bool behind = newest < clock - options_.behind_max;
+    if (ahead || behind) {
+        metrics_
+            .counter(metrics::kClampedTimes,
+                     {{"source", std::string(source)}, {"direction", ahead ? "ahead" : "behind"}})
+            .add();
+        return clock;
+    }
+    return std::min(newest, clock);
+}
+
+EventTime Intake::now() const {
+    return to_event_time(clock_.wall());
+}
+
+streams::Message Intake::event_message(std::string_view topic, std::string_view event_source,
+                                       EventId id, schemas::EventData data) const {
+    const EventTime at = now();
+    schemas::Event event{{std::move(id), std::string(event_source), at, options_.domain},
+                         std::move(data)};
+    return {.topic = std::string(topic),
+            .key = options_.domain.value,
+            .value = schemas::encode(event),
+            .headers = {{std::string(topics::kHeaderContentType), "application/cloudevents+json"}},
+            .event_time = at};
+}
+
+void Intake::count(const MetricName& name, std::string_view source, std::uint64_t n) {
+    metrics_.counter(name, {{"source", std::string(source)}}).add(n);
+}
+
+http::Response Intake::retry_later(const Arrival& arrival, std::string_view reason) const {
+    http::Response response = arrival.refusal(503, reason);
+    response.headers.emplace_back("retry-after", std::to_string(options_.retry_after.count()));
+    return response;
+}
+
+void Intake::count_refused(std::string_view source, std::string_view label) {
+    metrics_
+        .counter(metrics::kRefused,
+                 {{"source", std::string(source)}, {"reason", std::string(label)}})
+        .add();
+}
+
+EventId event_id(std::string_view kind, std::string_view content) {
+    return {fmt::format("{}-{}", kind, http::sha256_hex(content).substr(0, 24))};
+}
+
+std::string media_type(std::string_view content_type) {
+    std::string type(content_type.substr(0, content_type.find(';')));
+    while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.pop_back();
+    std::transform(type.begin(), type.end(), type.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return type;
+}
+
+std::string peer_address(std::string_view remote) {
+    return std::string(remote.substr(0, remote.rfind(':')));
+}
+
+std::string link_or_nothing(std::string_view text) {
+    const bool link = text.starts_with("https://") || text.starts_with("http://");
+    const bool clean = std::none_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f;
+    });
+    return link && clean && text.size() <= 2048 ? std::string(text) : std::string();
+}
+
+}  // namespace vigie::ingest

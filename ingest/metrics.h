@@ -1,0 +1,41 @@
+#pragma once
+
+#include "core/metrics.h"
+
+// What ingest tells about itself. Labels: `source` is the way in ("otlp", "remote_write",
+// "alertmanager", "alertmanager_webhook", "github"), `reason` one of the words in intake.h.
+namespace vigie::ingest::metrics {
+
+inline constexpr MetricName kAccepted{"vigie_ingest_accepted_requests_total",
+                                      "Requests whose data is durable, by source."};
+inline constexpr MetricName kAcceptedItems{
+    "vigie_ingest_accepted_items_total",
+    "Points, log records, spans, alerts and changes in accepted requests, by source."};
+inline constexpr MetricName kReceivedBytes{"vigie_ingest_received_bytes_total",
+                                           "Body bytes received, by source."};
+inline constexpr MetricName kRefused{"vigie_ingest_refused_requests_total",
+                                     "Requests refused, by source and reason."};
+inline constexpr MetricName kRefusedItems{
+    "vigie_ingest_refused_items_total",
+    "Alerts refused in a request whose other alerts were accepted, by source."};
+inline constexpr MetricName kIgnored{"vigie_ingest_ignored_events_total",
+                                     "Valid events that Vigie has no use for, by source."};
+inline constexpr MetricName kDuplicates{"vigie_ingest_duplicate_deliveries_total",
+                                        "Deliveries received before, by source."};
+inline constexpr MetricName kClampedTimes{
+    "vigie_ingest_clamped_times_total",
+    "Times too far from the clock to be believed, by source and direction."};
+inline constexpr MetricName kDeadLetters{"vigie_ingest_dead_letters_total",
+                                         "Refused bodies kept on the dead-letter topic."};
+inline constexpr MetricName kDeadLettersLost{
+    "vigie_ingest_dead_letters_lost_total",
+    "Refused bodies that could not be kept: the dead-letter topic did not take them."};
+inline constexpr MetricName kInFlightBytes{"vigie_ingest_in_flight_bytes",
+                                           "Body bytes accepted and not yet answered."};
+inline constexpr MetricName kAppendSeconds{"vigie_ingest_append_seconds",
+                                           "Time from append to durable, by source."};
+inline constexpr MetricName kTicks{"vigie_ingest_ticks_total", "Tick records made durable."};
+inline constexpr MetricName kTicksFailed{"vigie_ingest_ticks_failed_total",
+                                         "Tick records that the bus did not take."};
+
+}  // namespace vigie::ingest::metrics

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/id.h"
+#include "core/metrics.h"
+#include "core/result.h"
+#include "core/time.h"
+#include "streams/bus.h"
+
+namespace vigie::ingest {
+
+// Moves event time on in every partition, quiet ones too: one Tick record each, stamped with the
+// wall clock. Owned by one thread, which calls tick() once a second. `bus`, `clock` and `metrics`
+// must outlive it and the appends under way.
+class Ticker {
+public:
+    struct Options {
+        std::vector<std::string> topics;
+        DomainId domain{"default"};
+    };
+
+    Ticker(Options options, streams::Bus& bus, const Clock& clock, MetricsRegistry& metrics);
+
+    // Starts one append for all partitions and does not wait for it. kOverloaded while the one
+    // before is still under way: ticks of a slow bus do not pile up, the next one says all that
+    // they would have. kNotFound when a topic does not exist.
+    Status tick();
+
+private:
+    Result<std::size_t> find_keys();
+
+    const Options options_;
+    streams::Bus& bus_;
+    const Clock& clock_;
+    MetricsRegistry& metrics_;
+    // Owned by the thread that calls tick().
+    std::map<streams::Partition, std::string> keys_;  // A key that leads to each partition
+    std::shared_ptr<std::atomic<bool>> under_way_;
+};
+
+}  // namespace vigie::ingest
