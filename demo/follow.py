@@ -1,0 +1,98 @@
+"""Tells the life of one incident as it happens, from Vigie's own API."""
+from stage import fetch_json
+
+EVIDENCE_SHOWN = 3
+# Told from the incident itself, in more detail than the timeline has.
+TOLD_OTHERWISE = {"evidence", "opened", "diagnosis", "plan"}
+
+
+def confidence_of(incident):
+    confidence = incident["diagnosis"]["confidence"]
+    if not confidence["calibrated"]:
+        return f"uncalibrated (n={confidence['outcomes']})"
+    return f"{confidence['value']:.2f} (n={confidence['outcomes']})"
+
+
+def cause_of(incident):
+    """The best cause, or None while there is none."""
+    causes = incident["diagnosis"]["causes"]
+    return causes[0] if causes else None
+
+
+def time_of(text):
+    return text[11:19] + "Z"
+
+
+class Follower:
+    """Prints what is new in the incident each time it is looked at."""
+
+    def __init__(self, api, incident_id, terminal):
+        self._url = f"{api}/api/v1/incidents/{incident_id}"
+        self._terminal = terminal
+        self._shown = set()
+        self._evidence = 0
+
+    def look(self):
+        """The incident as it is now, after telling what is new; None when it is not readable."""
+        incident = fetch_json(self._url)
+        if incident:
+            self._tell(incident)
+        return incident
+
+    def _first_time(self, *key):
+        if key in self._shown:
+            return False
+        self._shown.add(key)
+        return True
+
+    def _tell(self, incident):
+        if self._first_time("opened"):
+            self._terminal.step(f"incident {incident['id']} opened: {incident['title']}", "1;33")
+        self._tell_evidence(incident)
+        self._tell_cause(incident)
+        self._tell_plan(incident)
+        for entry in incident["timeline"]:
+            told = entry["kind"] in TOLD_OTHERWISE
+            if not told and self._first_time("entry", entry["at"], entry["kind"], entry["text"]):
+                self._terminal.step(entry["text"])
+
+    def _tell_evidence(self, incident):
+        for item in incident["evidence"]:
+            if not self._first_time("evidence", item["kind"], item["key"]):
+                continue
+            self._evidence += 1
+            if self._evidence <= EVIDENCE_SHOWN:
+                self._terminal.step(f"evidence: {item['kind']} on {item['entity']}: {item['text']}")
+
+    def _tell_cause(self, incident):
+        cause = cause_of(incident)
+        if not cause or not self._first_time("cause", cause["entity"], cause["mechanism"]):
+            return
+        mechanism = cause["mechanism"].replace("_", " ")
+        what = "none of the known causes" if mechanism == "unknown" else \
+            f"{mechanism} of {cause['entity']}"
+        self._terminal.step(f"most likely cause: {what}", "36")
+        self._terminal.more(*(f"  because {reason}" for reason in cause["reasons"]))
+        others = [f"{other['mechanism'].replace('_', ' ')} of {other['entity'] or '?'}"
+                  for other in incident["diagnosis"]["causes"][1:4] if other["mechanism"] != "unknown"]
+        if others:
+            self._terminal.more(f"  less likely: {'; '.join(others)}")
+        self._terminal.more(f"  confidence {confidence_of(incident)}, "
+                            f"{len(incident['evidence'])} pieces of evidence so far")
+
+    def _tell_plan(self, incident):
+        plan = incident.get("plan")
+        if not plan or not plan["gate"] or not self._first_time("plan", plan["id"]):
+            return
+        self._terminal.step(f"plan {plan['id']}: {plan['title']}", "1;36")
+        for step in plan["steps"]:
+            self._terminal.more(f"  {step['action']} on {step['target']}",
+                                *(f"    {line}" for line in step["diff"]))
+            if step["inverse"]:
+                self._terminal.more(f"    to undo it: {step['inverse']}")
+        self._terminal.more(f"  risk {plan['risk']}, mode {plan['mode']}, "
+                            f"confidence {confidence_of(incident)}, "
+                            f"expires {time_of(plan['expires_at'])}")
+        for check in plan["gate"]:
+            if not check["passed"]:
+                self._terminal.more(f"  held by {check['name']}: {check['reason']}")
