@@ -18,9 +18,8 @@ to 1. Names ending in `_total` are counters; histograms end in `_seconds` and ha
 """
 
 
-def constants(path):
+def constants_of(path, text):
     """(name, help) of each constant; ends the program for one that cannot be read."""
-    text = read(path)
     found = [
         (name, "".join(re.findall(r'"((?:\\.|[^"\\])*)"', parts)).replace('\\"', '"'))
         for name, parts in CONSTANT.findall(text)
@@ -37,7 +36,7 @@ def constants(path):
 def page():
     parts = [HEADER]
     for path in files("/metrics.h"):
-        rows = sorted(constants(path))
+        rows = sorted(constants_of(path, read(path)))
         folder = path.removesuffix("/metrics.h")
         if not rows:  # Another kind of metrics.h: the registry, a detector of metrics.
             continue
