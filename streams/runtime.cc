@@ -15,15 +15,14 @@ constexpr milliseconds kBackoffMin{50};
 constexpr milliseconds kBackoffMax{5000};
 constexpr std::size_t kThreadNameMax = 15;  // Linux: 16 bytes with the final zero.
 
-// Returns early when asked to stop.
-void wait_before_retry(milliseconds duration, const std::stop_token& stop) {
+}  // namespace
+
+void wait_for(milliseconds duration, const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
     std::unique_lock lock(mutex);
     stopped.wait_for(lock, stop, duration, [] { return false; });
 }
-
-}  // namespace
 
 Thread::Thread(std::string name, std::function<void(const std::stop_token&)> body)
     : thread_([name = name.substr(0, kThreadNameMax),
@@ -89,7 +88,7 @@ void Runtime::run(Running& running, const std::stop_token& stop) {
                         {"reason", error.message}});
         }
         failing = true;
-        wait_before_retry(backoff, stop);
+        wait_for(backoff, stop);
         backoff = std::min(backoff * 2, kBackoffMax);
     };
     while (!stop.stop_requested()) {

@@ -30,6 +30,10 @@ private:
     std::jthread thread_;
 };
 
+// Blocks the calling thread for `duration`, less when `stop` is requested. For loops of our own
+// threads; never in a stage or a handler.
+void wait_for(std::chrono::milliseconds duration, const std::stop_token& stop);
+
 // Runs workers, one thread each. All members are safe to call from any thread. A worker whose step
 // fails is closed and opened again after a backoff (50 ms doubling to 5 s), for as long as it
 // takes: an error is logged once when it starts and once when it ends, and counted each time.

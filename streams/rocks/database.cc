@@ -1,0 +1,112 @@
+#include "streams/rocks/database.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/table.h>
+
+namespace vigie::streams::rocks {
+
+namespace {
+
+constexpr std::size_t kMiB = std::size_t{1} << 20U;
+
+rocksdb::CompressionType compression() {
+    const auto supported = rocksdb::GetSupportedCompressions();
+    for (const auto wanted : {rocksdb::kLZ4Compression, rocksdb::kSnappyCompression}) {
+        if (std::find(supported.begin(), supported.end(), wanted) != supported.end()) return wanted;
+    }
+    return rocksdb::kNoCompression;
+}
+
+rocksdb::DBOptions database_options() {
+    rocksdb::DBOptions options;
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    // Sized for a small machine: memtables of all topics together, log files, open files.
+    options.db_write_buffer_size = 64 * kMiB;
+    options.max_total_wal_size = 128 * kMiB;
+    options.max_open_files = 256;
+    options.max_background_jobs = 2;
+    options.bytes_per_sync = kMiB;
+    options.keep_log_file_num = 4;
+    options.max_log_file_size = 8 * kMiB;
+    options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+    // What follows the last synced write may be damaged by a power cut: it was acknowledged to
+    // nobody and is cut off.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options() {
+    rocksdb::ColumnFamilyOptions options;
+    options.write_buffer_size = 16 * kMiB;
+    options.compression = compression();
+    static const auto cache = rocksdb::NewLRUCache(32 * kMiB);
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = cache;
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    return options;
+}
+
+}  // namespace
+
+Error error_of(const rocksdb::Status& status, std::string_view doing) {
+    const std::string text = status.ToString();
+    ErrorKind kind = ErrorKind::kUnavailable;
+    if (status.IsCorruption() || status.IsInvalidArgument()) kind = ErrorKind::kCorrupt;
+    // RocksDB has no code for it, only these two texts: another process, this process.
+    for (const char* taken : {"While lock file", "lock hold by current process"}) {
+        if (text.find(taken) != std::string::npos) kind = ErrorKind::kConflict;
+    }
+    return Error{kind, fmt::format("{}: {}", doing, text)};
+}
+
+Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) {
+        return fail(ErrorKind::kUnavailable,
+                    fmt::format("create folder {}: {}", path, error.message()));
+    }
+    std::vector<std::string> names;
+    const rocksdb::DBOptions options = database_options();
+    // Fails for a new folder, which then has only the two families that every one has.
+    if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok()) names.clear();
+    for (const char* name : {"default", "state"}) {
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+    }
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+    descriptors.reserve(names.size());
+    for (const std::string& name : names) descriptors.emplace_back(name, family_options());
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* db = nullptr;
+    const auto status = rocksdb::DB::Open(options, path, descriptors, &handles, &db);
+    if (!status.ok()) return fail(error_of(status, fmt::format("open {}", path)));
+    std::unique_ptr<Database> database(new Database);
+    database->db_.reset(db);
+    for (auto* handle : handles) database->families_.emplace(handle->GetName(), handle);
+    database->state_ = database->families_.at("state");
+    return database;
+}
+
+Database::~Database() {
+    for (const auto& [name, handle] : families_) db_->DestroyColumnFamilyHandle(handle);
+    db_->Close();
+}
+
+Result<rocksdb::ColumnFamilyHandle*> Database::topic_family(const std::string& topic) {
+    const std::string name = "topic:" + topic;
+    if (const auto found = families_.find(name); found != families_.end()) return found->second;
+    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    const auto status = db_->CreateColumnFamily(family_options(), name, &handle);
+    if (!status.ok()) return fail(error_of(status, fmt::format("create topic {}", topic)));
+    families_.emplace(name, handle);
+    return handle;
+}
+
+}  // namespace vigie::streams::rocks

@@ -1,0 +1,245 @@
+#include "streams/rocks/encoding.h"
+
+#include <fmt/format.h>
+
+#include "core/crc32c.h"
+
+namespace vigie::streams::rocks {
+
+namespace {
+
+void put_text(std::string& out, std::string_view text) {
+    put_u32(out, static_cast<std::uint32_t>(text.size()));
+    out += text;
+}
+
+std::optional<std::string_view> take_text(std::string_view& bytes) {
+    const auto size = take_u32(bytes);
+    return size ? take_bytes(bytes, *size) : std::nullopt;
+}
+
+std::uint64_t as_unsigned(std::int64_t value) {
+    return static_cast<std::uint64_t>(value);
+}
+
+// False when the bytes are not exactly one body.
+bool decode_body(std::string_view body, Message& message) {
+    const auto time = take_u64(body);
+    const auto key = take_text(body);
+    const auto value = take_text(body);
+    const auto headers = take_u32(body);
+    if (!time || !key || !value || !headers) return false;
+    message.event_time = event_time_from_micros(static_cast<std::int64_t>(*time));
+    message.key = *key;
+    message.value = *value;
+    for (std::uint32_t i = 0; i < *headers; ++i) {
+        const auto name = take_text(body);
+        const auto text = take_text(body);
+        if (!name || !text) return false;
+        message.headers.emplace_back(*name, *text);
+    }
+    return body.empty();
+}
+
+}  // namespace
+
+void put_u32(std::string& out, std::uint32_t value) {
+    for (unsigned shift = 32; shift != 0; shift -= 8) {
+        out += static_cast<char>(value >> (shift - 8) & 0xffU);
+    }
+}
+
+void put_u64(std::string& out, std::uint64_t value) {
+    put_u32(out, static_cast<std::uint32_t>(value >> 32U));
+    put_u32(out, static_cast<std::uint32_t>(value));
+}
+
+std::optional<std::string_view> take_bytes(std::string_view& bytes, std::size_t count) {
+    if (bytes.size() < count) return std::nullopt;
+    const std::string_view taken = bytes.substr(0, count);
+    bytes.remove_prefix(count);
+    return taken;
+}
+
+std::optional<std::uint32_t> take_u32(std::string_view& bytes) {
+    const auto taken = take_bytes(bytes, 4);
+    if (!taken) return std::nullopt;
+    std::uint32_t value = 0;
+    for (const char c : *taken) value = value << 8U | static_cast<unsigned char>(c);
+    return value;
+}
+
+std::optional<std::uint64_t> take_u64(std::string_view& bytes) {
+    if (bytes.size() < 8) return std::nullopt;
+    const std::uint64_t high = *take_u32(bytes);
+    return high << 32U | *take_u32(bytes);
+}
+
+std::string chunk_key(std::int32_t partition, Offset base) {
+    std::string key;
+    put_u32(key, static_cast<std::uint32_t>(partition));
+    put_u64(key, as_unsigned(base));
+    return key;
+}
+
+std::optional<ChunkKey> parse_chunk_key(std::string_view key) {
+    const auto partition = take_u32(key);
+    const auto base = take_u64(key);
+    if (!partition || !base || !key.empty()) return std::nullopt;
+    return ChunkKey{static_cast<std::int32_t>(*partition), static_cast<Offset>(*base)};
+}
+
+std::string group_prefix(std::string_view group, const Partition& partition) {
+    std::string key;
+    put_text(key, group);
+    put_text(key, partition.topic);
+    put_u32(key, static_cast<std::uint32_t>(partition.index));
+    return key;
+}
+
+std::string prefix_end(std::string prefix) {
+    while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
+    if (!prefix.empty()) ++prefix.back();
+    return prefix;
+}
+
+std::string topic_key(std::string_view topic) {
+    return std::string(1, kTopicRow) + std::string(topic);
+}
+
+std::string encode_topic(const TopicOptions& topic) {
+    std::string value(1, kFormat);
+    put_u32(value, static_cast<std::uint32_t>(topic.partitions));
+    put_u64(value, as_unsigned(topic.retention_bytes));
+    put_u64(value, as_unsigned(topic.retention.count()));
+    value += topic.compacted ? '\1' : '\0';
+    return value;
+}
+
+Result<TopicOptions> decode_topic(std::string_view name, std::string_view value) {
+    const auto format = take_bytes(value, 1);
+    const auto partitions = take_u32(value);
+    const auto bytes = take_u64(value);
+    const auto seconds = take_u64(value);
+    const auto compacted = take_bytes(value, 1);
+    if (!format || format->front() != kFormat || !partitions || !bytes || !seconds || !compacted ||
+        !value.empty()) {
+        return fail(ErrorKind::kCorrupt, fmt::format("topic {} has a row of unknown format", name));
+    }
+    return TopicOptions{.name = std::string(name),
+                        .partitions = static_cast<std::int32_t>(*partitions),
+                        .retention_bytes = static_cast<std::int64_t>(*bytes),
+                        .retention = std::chrono::seconds{static_cast<std::int64_t>(*seconds)},
+                        .compacted = compacted->front() != '\0'};
+}
+
+std::string segment_prefix(const Partition& partition) {
+    std::string key(1, kSegmentRow);
+    put_text(key, partition.topic);
+    put_u32(key, static_cast<std::uint32_t>(partition.index));
+    return key;
+}
+
+std::string segment_key(const Partition& partition, Offset base) {
+    std::string key = segment_prefix(partition);
+    put_u64(key, as_unsigned(base));
+    return key;
+}
+
+std::string encode_segment(const Segment& segment) {
+    std::string value(1, kFormat);
+    put_u64(value, as_unsigned(segment.base));
+    put_u64(value, as_unsigned(segment.end));
+    put_u64(value, segment.bytes);
+    put_u64(value, as_unsigned(segment.first_ms));
+    put_u64(value, as_unsigned(segment.last_ms));
+    return value;
+}
+
+Result<Segment> decode_segment(const Partition& partition, std::string_view value) {
+    const auto format = take_bytes(value, 1);
+    const auto base = take_u64(value);
+    const auto end = take_u64(value);
+    const auto bytes = take_u64(value);
+    const auto first = take_u64(value);
+    const auto last = take_u64(value);
+    if (!format || format->front() != kFormat || !last || !value.empty() || *base > *end) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("{} has a segment row of unknown format", to_string(partition)));
+    }
+    return Segment{static_cast<Offset>(*base), static_cast<Offset>(*end), *bytes,
+                   static_cast<std::int64_t>(*first), static_cast<std::int64_t>(*last)};
+}
+
+std::string encode_record(const Message& message) {
+    std::string body;
+    body.reserve(bytes_of(message) + 28 + 8 * message.headers.size());
+    put_u64(body, as_unsigned(micros_of(message.event_time)));
+    put_text(body, message.key);
+    put_text(body, message.value);
+    put_u32(body, static_cast<std::uint32_t>(message.headers.size()));
+    for (const auto& [name, text] : message.headers) {
+        put_text(body, name);
+        put_text(body, text);
+    }
+    std::string record;
+    record.reserve(body.size() + 8);
+    put_u32(record, static_cast<std::uint32_t>(body.size()));
+    put_u32(record, crc32c(body));
+    return record += body;
+}
+
+std::string ChunkReader::header(std::uint32_t count) {
+    std::string bytes(1, kFormat);
+    put_u32(bytes, count);
+    return bytes;
+}
+
+Result<ChunkReader> ChunkReader::open(std::string_view bytes, Partition where, Offset base) {
+    const auto format = take_bytes(bytes, 1);
+    const auto count = take_u32(bytes);
+    if (!format || format->front() != kFormat || !count || *count == 0) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("{}@{}: the chunk has an unknown format", to_string(where), base));
+    }
+    return ChunkReader(bytes, std::move(where), base, base + static_cast<Offset>(*count));
+}
+
+std::unexpected<Error> ChunkReader::corrupt(std::string_view what) const {
+    return fail(ErrorKind::kCorrupt, fmt::format("{}@{}: {}", to_string(where_), next_, what));
+}
+
+Result<std::string_view> ChunkReader::take_body(std::uint32_t& crc) {
+    VIGIE_ASSERT(next_ < end_);
+    const auto size = take_u32(rest_);
+    const auto check = take_u32(rest_);
+    const auto body = size && check ? take_bytes(rest_, *size) : std::nullopt;
+    if (!body) return corrupt("the chunk is cut short");
+    crc = *check;
+    return *body;
+}
+
+Status ChunkReader::skip() {
+    std::uint32_t crc = 0;
+    VIGIE_TRY(take_body(crc));
+    ++next_;
+    return {};
+}
+
+Result<Record> ChunkReader::next() {
+    std::uint32_t crc = 0;
+    VIGIE_TRY_ASSIGN(const std::string_view body, take_body(crc));
+    if (crc32c(body) != crc) return corrupt("the record fails its check");
+    Record record{where_, next_, {}};
+    record.message.topic = where_.topic;
+    if (!decode_body(body, record.message)) return corrupt("the record cannot be decoded");
+    ++next_;
+    return record;
+}
+
+Status ChunkReader::finish() const {
+    if (next_ == end_ && !rest_.empty()) return corrupt("bytes follow the last record of a chunk");
+    return {};
+}
+
+}  // namespace vigie::streams::rocks

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+#include "streams/bus.h"
+
+// The bytes of the embedded log: docs/adr/0002-bus-and-store-layout.md has the layout. All
+// numbers are big-endian, so that keys sort as numbers do.
+namespace vigie::streams::rocks {
+
+inline constexpr char kFormat = 1;  // First byte of every value.
+
+void put_u32(std::string& out, std::uint32_t value);
+void put_u64(std::string& out, std::uint64_t value);
+
+// Takes from the front of `bytes`; nullopt when there are too few.
+std::optional<std::uint32_t> take_u32(std::string_view& bytes);
+std::optional<std::uint64_t> take_u64(std::string_view& bytes);
+std::optional<std::string_view> take_bytes(std::string_view& bytes, std::size_t count);
+
+// Key of a chunk in its topic's column family.
+std::string chunk_key(std::int32_t partition, Offset base);
+struct ChunkKey {
+    std::int32_t partition = 0;
+    Offset base = 0;
+};
+std::optional<ChunkKey> parse_chunk_key(std::string_view key);
+
+// Keys of the state family: everything of a group behind a partition begins with the prefix;
+// then 'p' is the position and 's' + key a row of state.
+std::string group_prefix(std::string_view group, const Partition& partition);
+// The first key after all keys that start with `prefix`; empty when there is none.
+std::string prefix_end(std::string prefix);
+
+// A piece of a partition: the unit of retention.
+struct Segment {
+    Offset base = 0;
+    Offset end = 0;
+    std::uint64_t bytes = 0;
+    std::int64_t first_ms = 0;  // Wall time of the first and last append.
+    std::int64_t last_ms = 0;
+
+    bool empty() const { return base == end; }
+};
+
+// Rows of the default family.
+inline constexpr std::string_view kFormatKey = "v";
+inline constexpr char kTopicRow = 't';    // + name
+inline constexpr char kSegmentRow = 'g';  // + segment_key
+std::string topic_key(std::string_view topic);
+std::string encode_topic(const TopicOptions& topic);
+Result<TopicOptions> decode_topic(std::string_view name, std::string_view value);
+// All segments of a partition begin with this.
+std::string segment_prefix(const Partition& partition);
+std::string segment_key(const Partition& partition, Offset base);
+std::string encode_segment(const Segment& segment);
+Result<Segment> decode_segment(const Partition& partition, std::string_view value);
+
+// One record as it lies in a chunk: length, CRC-32C of the body, body.
+std::string encode_record(const Message& message);
+
+// Reads a chunk: the records of one group commit on one partition.
+class ChunkReader {
+public:
+    static constexpr std::size_t kHeaderBytes = 5;
+    static std::string header(std::uint32_t count);
+
+    // `where` is for messages. kCorrupt for an unknown format.
+    static Result<ChunkReader> open(std::string_view bytes, Partition where, Offset base);
+
+    Offset next_offset() const { return next_; }
+    Offset end_offset() const { return end_; }
+    Status skip();
+    // The next record. kCorrupt, with topic, partition and offset, when its check fails. Not
+    // at the end.
+    Result<Record> next();
+    // kCorrupt when bytes are left over after the last record.
+    Status finish() const;
+
+private:
+    ChunkReader(std::string_view rest, Partition where, Offset base, Offset end)
+        : rest_(rest), where_(std::move(where)), next_(base), end_(end) {}
+    Result<std::string_view> take_body(std::uint32_t& crc);
+    std::unexpected<Error> corrupt(std::string_view what) const;
+
+    std::string_view rest_;  // Of the bytes given to open, which must outlive the reader.
+    Partition where_;
+    Offset next_;
+    Offset end_;
+};
+
+}  // namespace vigie::streams::rocks

@@ -1,0 +1,159 @@
+#include "streams/rocks/engine.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "streams/checks.h"
+
+namespace vigie::streams::rocks {
+
+namespace {
+
+constexpr std::string_view kReading = "read the embedded log";
+
+}  // namespace
+
+Status Engine::load() {
+    rocksdb::DB& db = database->db();
+    std::string format;
+    const auto found = db.Get({}, std::string(kFormatKey), &format);
+    if (found.IsNotFound()) {
+        const auto put = db.Put({}, std::string(kFormatKey), std::string(1, kFormat));
+        if (!put.ok()) return fail(error_of(put, "start the embedded log"));
+    } else if (!found.ok()) {
+        return fail(error_of(found, kReading));
+    } else if (format != std::string(1, kFormat)) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("{} was written by another version of Vigie", options.path));
+    }
+    const std::unique_ptr<rocksdb::Iterator> rows(db.NewIterator({}));
+    for (rows->Seek(std::string(1, kTopicRow)); rows->Valid(); rows->Next()) {
+        const std::string_view key = rows->key().ToStringView();
+        if (key.front() != kTopicRow) break;
+        VIGIE_TRY_ASSIGN(auto stored, decode_topic(key.substr(1), rows->value().ToStringView()));
+        VIGIE_TRY(check_topic(stored, 0));
+        VIGIE_TRY_ASSIGN(auto* const family, database->topic_family(stored.name));
+        auto topic = std::make_unique<TopicLog>(std::move(stored), family);
+        VIGIE_TRY(load_segments(*topic));
+        std::string name = topic->name;
+        topics.emplace(std::move(name), std::move(topic));
+    }
+    if (!rows->status().ok()) return fail(error_of(rows->status(), kReading));
+    return {};
+}
+
+Status Engine::load_segments(TopicLog& topic) {
+    const std::unique_ptr<rocksdb::Iterator> rows(database->db().NewIterator({}));
+    for (std::int32_t index = 0; index < topic.partitions; ++index) {
+        const Partition partition{topic.name, index};
+        const std::string prefix = segment_prefix(partition);
+        std::deque<Segment> segments;
+        for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+            VIGIE_TRY_ASSIGN(const Segment segment,
+                             decode_segment(partition, rows->value().ToStringView()));
+            if (!segments.empty() && segments.back().end != segment.base) {
+                return fail(ErrorKind::kCorrupt,
+                            fmt::format("{}@{}: a segment is missing", to_string(partition),
+                                        segments.back().end));
+            }
+            segments.push_back(segment);
+        }
+        if (!rows->status().ok()) return fail(error_of(rows->status(), kReading));
+        if (segments.empty()) segments.emplace_back();
+        topic.log(index).segments = std::move(segments);
+    }
+    return {};
+}
+
+Result<TopicLog*> Engine::find_topic(std::string_view topic) const {
+    const auto found = topics.find(topic);
+    if (found == topics.end()) return no_such_topic(topic);
+    return found->second.get();
+}
+
+Result<PartitionLog*> Engine::find_log(const Partition& partition) const {
+    const auto found = topics.find(partition.topic);
+    if (found == topics.end() || partition.index < 0 ||
+        partition.index >= found->second->partitions) {
+        return no_such_partition(partition);
+    }
+    return &found->second->log(partition.index);
+}
+
+bool Engine::removed(const Partition& partition, Offset offset) const {
+    const std::scoped_lock lock(mutex);
+    const auto log = find_log(partition);
+    return log && offset < (*log)->begin();
+}
+
+Result<std::vector<Record>> Engine::read(const Partition& partition,
+                                         const ReadLimits& limits) const {
+    rocksdb::ColumnFamilyHandle* family = nullptr;
+    {
+        const std::scoped_lock lock(mutex);
+        VIGIE_TRY_ASSIGN(const TopicLog* topic, find_topic(partition.topic));
+        family = topic->family;
+    }
+    std::vector<Record> records;
+    const std::string bound = chunk_key(partition.index + 1, 0);
+    const rocksdb::Slice upper(bound);
+    rocksdb::ReadOptions options_read;
+    options_read.iterate_upper_bound = &upper;
+    const std::unique_ptr<rocksdb::Iterator> chunks(
+        database->db().NewIterator(options_read, family));
+    const std::string start = chunk_key(partition.index, limits.from);
+    // The chunk that holds `from` begins at or before it; retention may have removed it.
+    chunks->SeekForPrev(start);
+    if (!chunks->Valid() && chunks->status().ok()) chunks->Seek(start);
+    std::size_t bytes = 0;
+    Offset next = limits.from;
+    for (; chunks->Valid() && next < limits.end; chunks->Next()) {
+        const auto key = parse_chunk_key(chunks->key().ToStringView());
+        if (!key) {
+            return fail(ErrorKind::kCorrupt,
+                        fmt::format("{}@{}: a chunk has no valid key", to_string(partition), next));
+        }
+        if (key->partition != partition.index) continue;
+        if (key->base > next && !removed(partition, next)) {
+            return fail(ErrorKind::kCorrupt,
+                        fmt::format("{}@{}: records are missing", to_string(partition), next));
+        }
+        VIGIE_TRY_ASSIGN(ChunkReader chunk,
+                         ChunkReader::open(chunks->value().ToStringView(), partition, key->base));
+        while (chunk.next_offset() < std::min(limits.from, chunk.end_offset())) {
+            VIGIE_TRY(chunk.skip());
+        }
+        while (chunk.next_offset() < std::min(chunk.end_offset(), limits.end)) {
+            if (records.size() >= limits.records_max || bytes >= limits.bytes_max) return records;
+            VIGIE_TRY_ASSIGN(Record record, chunk.next());
+            bytes += bytes_of(record.message);
+            next = record.offset + 1;
+            records.push_back(std::move(record));
+        }
+        VIGIE_TRY(chunk.finish());
+    }
+    if (!chunks->status().ok()) {
+        return fail(error_of(chunks->status(), fmt::format("{}@{}", to_string(partition), next)));
+    }
+    return records;
+}
+
+Result<Offset> Engine::position(std::string_view group, const Partition& partition) const {
+    std::string value;
+    const auto status =
+        database->db().Get({}, database->state(), group_prefix(group, partition) + 'p', &value);
+    if (status.IsNotFound()) return Offset{0};
+    if (!status.ok()) return fail(error_of(status, kReading));
+    std::string_view rest = value;
+    const auto format = take_bytes(rest, 1);
+    const auto offset = take_u64(rest);
+    if (!format || format->front() != kFormat || !offset || !rest.empty()) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("the position of group {} on {} has an unknown format", group,
+                                to_string(partition)));
+    }
+    return static_cast<Offset>(*offset);
+}
+
+}  // namespace vigie::streams::rocks

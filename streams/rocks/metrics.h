@@ -1,0 +1,24 @@
+#pragma once
+
+#include "core/metrics.h"
+
+// Every number the embedded log tells about itself.
+namespace vigie::streams::rocks::metrics {
+
+inline constexpr MetricName kRecords{"vigie_streams_log_records_total",
+                                     "Records made durable on the embedded log."};
+inline constexpr MetricName kBytes{"vigie_streams_log_bytes_total",
+                                   "Bytes of records made durable on the embedded log."};
+inline constexpr MetricName kWriteSeconds{"vigie_streams_log_write_seconds",
+                                          "Time of one group commit of the embedded log."};
+inline constexpr MetricName kWriteFailed{"vigie_streams_log_writes_failed_total",
+                                         "Group commits that the disk did not take."};
+inline constexpr MetricName kQueueRecords{"vigie_streams_log_queue_records",
+                                          "Records waiting for a group commit."};
+// Label `reason`: queue_full, disk_full.
+inline constexpr MetricName kRefused{"vigie_streams_log_refused_total",
+                                     "Appends and steps refused because a limit was reached."};
+inline constexpr MetricName kExpired{"vigie_streams_log_records_expired_total",
+                                     "Records removed by retention."};
+
+}  // namespace vigie::streams::rocks::metrics

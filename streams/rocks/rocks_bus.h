@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/metrics.h"
+#include "core/time.h"
+#include "streams/bus.h"
+
+namespace vigie::streams::rocks {
+
+class Committer;
+struct Engine;
+
+// The embedded bus: everything in one folder, on one RocksDB. Appends and steps that wait at
+// the same moment share one synced write (docs/adr/0002-bus-and-store-layout.md). Records leave
+// by retention, whole segments at a time; compacted topics are kept in full.
+class RocksBus final : public Bus {
+public:
+    struct Options {
+        std::string path;  // Created when missing.
+        // An append beyond either limit of what waits is refused with kOverloaded.
+        std::size_t append_queue_max = 50'000;  // Records.
+        std::size_t append_queue_bytes_max = std::size_t{64} << 20U;
+        std::size_t record_bytes_max = kMessageBytesMax;
+        // Below so much free space nothing is written: kOverloaded, while all still works.
+        std::uint64_t disk_free_bytes_min = std::uint64_t{64} << 20U;
+        // False: an acknowledged record survives the process, but not a power cut.
+        bool sync = true;
+    };
+
+    // `clock` and `metrics` must outlive the bus. kConflict when another process has the folder
+    // open, kCorrupt when its content fails a check or is of a newer format, kUnavailable when
+    // the folder cannot be used.
+    static Result<std::unique_ptr<RocksBus>> open(Options options, const Clock& clock,
+                                                  MetricsRegistry& metrics);
+    // Answers everything that waits. Every consumer must be gone.
+    ~RocksBus() override;
+
+    Status ensure_topics(std::span<const TopicOptions> topics) override;
+    Result<std::unique_ptr<Consumer>> subscribe(const Subscription& subscription,
+                                                AssignmentListener& listener) override;
+    void append(std::vector<Message> messages, AppendDone done) override;
+    Result<std::vector<Record>> read(const Partition& partition, Offset from,
+                                     const PollLimits& limits) const override;
+    Result<Range> range(const Partition& partition) const override;
+    Result<std::int32_t> partition_count(std::string_view topic) const override;
+    std::size_t message_bytes_max() const override;
+    Result<Offset> group_position(std::string_view group,
+                                  const Partition& partition) const override;
+
+private:
+    explicit RocksBus(std::unique_ptr<Engine> engine);
+
+    const std::unique_ptr<Engine> engine_;
+    const std::unique_ptr<Committer> committer_;  // Last: its thread uses the engine.
+};
+
+}  // namespace vigie::streams::rocks
