@@ -1,0 +1,161 @@
+#include "app/config.h"
+
+#include <charconv>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "app/policy_config.h"
+#include "app/section.h"
+
+namespace vigie::app {
+
+namespace {
+
+constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
+
+void read_listen(Section& section, std::string_view key, Listen& listen) {
+    if (!section.has(key)) return;
+    const std::string text = section.text(key);
+    if (text == "off") {
+        listen.enabled = false;
+        return;
+    }
+    const auto colon = text.rfind(':');
+    unsigned port = 0;
+    const char* const end = text.data() + text.size();
+    const bool good = colon != std::string::npos && colon > 0 &&
+                      std::from_chars(text.data() + colon + 1, end, port).ptr == end &&
+                      colon + 1 < text.size() && port <= 65535;
+    if (!good) {
+        section.complain(key, "must be ADDRESS:PORT, for example 127.0.0.1:9099, or off");
+        return;
+    }
+    listen.address = text.substr(0, colon);
+    if (listen.address.starts_with('[') && listen.address.ends_with(']')) {
+        listen.address = listen.address.substr(1, listen.address.size() - 2);
+    }
+    listen.port = static_cast<std::uint16_t>(port);
+}
+
+bool is_loopback(const std::string& address) {
+    return address.starts_with("127.") || address == "::1" || address == "localhost";
+}
+
+void read_listeners(Section& section, Config& config) {
+    read_listen(section, "api", config.api);
+    read_listen(section, "otlp", config.otlp);
+    read_listen(section, "alertmanager", config.alertmanager);
+    if (!config.api.enabled)
+        section.complain("api", "cannot be off: health and decisions are there");
+    section.child("tls", [&config](Section& tls) {
+        const http::TlsFiles files{tls.text("certificate_file"), tls.text("key_file")};
+        if (files.certificate_file.empty() != files.key_file.empty()) {
+            tls.complain("", "needs both certificate_file and key_file");
+        }
+        if (!files.certificate_file.empty()) config.tls = files;
+    });
+}
+
+void read_api(Section& root, Config& config) {
+    root.child("api", [&config](Section& section) {
+        config.api_token = section.secret("token");
+        config.drain_wait_max =
+            section.duration("drain_wait_max", config.drain_wait_max, std::chrono::milliseconds{0});
+    });
+    if (!is_loopback(config.api.address) && config.api_token.empty()) {
+        root.complain("listen", "an API that others can reach needs api.token or api.token_file");
+    }
+}
+
+void read_ingest(Section& section, Config& config) {
+    auto& options = config.ingest;
+    options.intake.body_bytes_max = static_cast<std::size_t>(
+        section.bytes("body_max", static_cast<std::int64_t>(options.intake.body_bytes_max)));
+    options.intake.in_flight_bytes_max = static_cast<std::size_t>(section.bytes(
+        "in_flight_max", static_cast<std::int64_t>(options.intake.in_flight_bytes_max)));
+    section.child("github", [&options](Section& github) {
+        for (const auto* key : {"secret", "secret_old"}) {
+            if (auto secret = github.secret(key); !secret.empty()) {
+                options.github_secrets.push_back(std::move(secret));
+            }
+        }
+        for (auto& [repository, entity] : github.text_map("entities")) {
+            options.github_entities[repository] = EntityId{entity};
+        }
+    });
+    section.child("alertmanager_webhook", [&options](Section& webhook) {
+        options.alertmanager_webhook_token = webhook.secret("token");
+    });
+}
+
+void read_bus(Section& section, Config& config) {
+    config.partitions =
+        static_cast<std::int32_t>(section.integer("partitions", config.partitions, 1, 64));
+    config.retention_bytes = section.bytes("retention_max", config.retention_bytes);
+    config.sync = section.boolean("sync", config.sync);
+}
+
+void read_log(Section& section, Config& config) {
+    const std::string level = section.text("level", "info");
+    if (level == "debug") {
+        config.log_level = LogLevel::kDebug;
+    } else if (level == "warn") {
+        config.log_level = LogLevel::kWarn;
+    } else if (level == "error") {
+        config.log_level = LogLevel::kError;
+    } else if (level != "info") {
+        section.complain("level", "must be debug, info, warn or error");
+    }
+}
+
+void read_root(Section& root, Config& config, std::vector<std::string>& runbook_complaints) {
+    config.data = root.text("data", config.data);
+    config.domain = {root.text("domain", config.domain.value)};
+    config.tick = root.duration("tick", config.tick, std::chrono::milliseconds{10});
+    root.child("log", [&config](Section& section) { read_log(section, config); });
+    root.child("bus", [&config](Section& section) { read_bus(section, config); });
+    root.child("listen", [&config](Section& section) { read_listeners(section, config); });
+    read_api(root, config);
+    root.child("ingest", [&config](Section& section) { read_ingest(section, config); });
+    root.child("detect", [&config](Section& section) { read_detect(section, config.detect); });
+    root.child("runbooks", [&](Section& section) {
+        if (const std::string folder = section.text("folder"); !folder.empty()) {
+            read_runbook_folder(folder, config.policy.runbooks, runbook_complaints);
+        }
+    });
+    root.child("agent", [&config](Section& section) { read_agent(section, config.policy); });
+    root.each("inventory", [&config](Section& section) {
+        config.policy.inventory.push_back(read_inventory_entry(section));
+    });
+    read_outward(root, config.outward);
+    config.ingest.intake.domain = config.domain;
+}
+
+}  // namespace
+
+std::expected<Config, ConfigErrors> load_config(const std::string& file) {
+    Config config;
+    config.policy.runbooks = shipped_runbooks();
+    config.ingest.intake.domain = config.domain;
+    if (file.empty()) return config;
+
+    const auto text = read_file(file, kConfigBytesMax);
+    if (!text) return std::unexpected(ConfigErrors{{text.error().message}});
+    const auto root = parse_yaml(*text);
+    if (!root) {
+        return std::unexpected(ConfigErrors{{fmt::format("{}: {}", file, root.error().message)}});
+    }
+    Complaints complaints(file);
+    std::vector<std::string> runbook_complaints;
+    {
+        Section section(&*root, "", complaints);
+        read_root(section, config, runbook_complaints);
+    }
+    ConfigErrors errors{complaints.all()};
+    errors.lines.insert(errors.lines.end(), runbook_complaints.begin(), runbook_complaints.end());
+    if (!errors.lines.empty()) return std::unexpected(std::move(errors));
+    return config;
+}
+
+}  // namespace vigie::app

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/detect_config.h"
+#include "app/outward_config.h"
+#include "core/log.h"
+#include "core/result.h"
+#include "http/server.h"
+#include "ingest/receivers.h"
+#include "schemas/policy.h"
+
+namespace vigie::app {
+
+// "127.0.0.1:9099" or "[::1]:9099".
+struct Listen {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 0;  // 0: a free one
+    bool enabled = true;
+};
+
+// Everything that `vigie serve` is told. The defaults are safe: loopback only, all in shadow.
+struct Config {
+    std::string data = "data";
+    DomainId domain{"default"};
+    LogLevel log_level = LogLevel::kInfo;
+
+    std::int32_t partitions = 1;  // Of the telemetry topics; the others have one for each domain.
+    std::int64_t retention_bytes = std::int64_t{2} << 30;  // Of each telemetry topic
+    bool sync = true;                                      // False loses seconds on power loss.
+    std::chrono::milliseconds tick{1000};
+
+    Listen api{"127.0.0.1", 9099};
+    Listen otlp{"127.0.0.1", 4318};
+    Listen alertmanager{"127.0.0.1", 9093};
+    std::optional<http::TlsFiles> tls;
+    std::string api_token;
+    std::chrono::milliseconds drain_wait_max{10'000};
+
+    ingest::Receivers::Options ingest;
+    DetectConfig detect;
+    schemas::Policy policy;
+    OutwardConfig outward;  // Actions and notifications
+};
+
+// All mistakes at once, one line each: "vigie.yaml:12:3: agent.modus: unknown option; …".
+struct ConfigErrors {
+    std::vector<std::string> lines;
+};
+
+// Reads and checks the file, the runbooks and secret files it names. "" is the defaults.
+std::expected<Config, ConfigErrors> load_config(const std::string& file);
+
+}  // namespace vigie::app

@@ -1,0 +1,175 @@
+#include "app/detect_config.h"
+
+#include <cstdint>
+#include <limits>
+
+#include "schemas/events.h"
+
+namespace vigie::app {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kCountMax = 10'000'000;
+
+template <class T>
+void read_count(Section& section, std::string_view key, T& value, std::int64_t min = 1) {
+    value = static_cast<T>(section.integer(key, static_cast<std::int64_t>(value), min, kCountMax));
+}
+
+void read_severity(Section& section, std::string_view key, schemas::Severity& value) {
+    const std::string text = section.text(key, std::string(schemas::to_string(value)));
+    if (const auto known = schemas::parse_severity(text)) {
+        value = *known;
+    } else {
+        section.complain(key, "must be info, warning or critical");
+    }
+}
+
+template <class Options, class Make>
+void check(Section& section, const Options& options, Make make) {
+    if (const auto made = make(options); !made) section.complain("", made.error().message);
+}
+
+void read_metrics(Section& section, detectors::MetricsOptions& options) {
+    if (section.has("select")) options.select = section.texts("select");
+    if (section.has("ignore")) options.ignore = section.texts("ignore");
+    read_count(section, "series_max", options.series_max);
+    read_count(section, "warmup_points", options.warmup_points);
+    options.warmup_span = section.seconds("warmup_span", options.warmup_span);
+    options.threshold = section.number("threshold", options.threshold, 1, 1000);
+    options.spread_ratio_min = section.number("spread_ratio_min", options.spread_ratio_min, 0, 10);
+    options.spread_min = section.number("spread_min", options.spread_min, 0, 1e18);
+    read_count(section, "odd_points", options.odd_points);
+    read_count(section, "calm_points", options.calm_points);
+    options.seasonal = section.boolean("seasonal", options.seasonal);
+    options.adapt_after = section.seconds("adapt_after", options.adapt_after);
+    options.end_after = section.seconds("end_after", options.end_after);
+    options.idle_after = section.seconds("idle_after", options.idle_after);
+    read_severity(section, "severity", options.severity);
+    check(section, options, detectors::make_metrics_detector);
+}
+
+void read_absence(Section& section, detectors::AbsenceOptions& options) {
+    if (section.has("select")) options.select = section.texts("select");
+    options.gap_max = section.seconds("gap_max", options.gap_max);
+    options.seen_min = section.seconds("seen_min", options.seen_min);
+    options.forget_after = section.seconds("forget_after", options.forget_after);
+    read_count(section, "entities_max", options.entities_max);
+    read_severity(section, "severity", options.severity);
+    check(section, options, detectors::make_absence_detector);
+}
+
+void read_selection(Section& section, detectors::Selection& selection) {
+    selection.metric = section.text("metric");
+    selection.matchers = section.texts("matchers");
+    const std::string name =
+        section.text("aggregation", std::string(detectors::to_string(selection.aggregation)));
+    if (const auto known = detectors::parse_aggregation(name)) {
+        selection.aggregation = *known;
+    } else {
+        section.complain(
+            "aggregation",
+            "must be avg, max, min, sum, count, last, increase, rate, quantile or age");
+    }
+    selection.window = section.duration("window", selection.window, milliseconds{1});
+    selection.quantile = section.number("quantile", selection.quantile, 0, 1);
+}
+
+detectors::Rule read_rule(Section& section) {
+    detectors::Rule rule;
+    rule.name = section.text("name");
+    read_selection(section, rule.selection);
+    section.child("divide_by", [&rule](Section& divide) {
+        if (divide.has("metric")) read_selection(divide, rule.divide_by.emplace());
+    });
+    rule.divide_min = section.number("divide_min", rule.divide_min, 0, 1e18);
+    rule.group_by = section.texts("group_by");
+    const std::string comparison = section.text("compare", ">");
+    if (const auto known = detectors::parse_comparison(comparison)) {
+        rule.comparison = *known;
+    } else {
+        section.complain("compare", "must be >, >=, <, <=, == or !=");
+    }
+    if (!section.has("threshold")) section.complain("threshold", "is missing");
+    rule.threshold = section.number("threshold", 0, -1e18, 1e18);
+    rule.hold = section.duration("for", rule.hold, milliseconds{0});
+    rule.keep_firing = section.duration("keep_firing_for", rule.keep_firing, milliseconds{0});
+    read_severity(section, "severity", rule.severity);
+    const std::string symptom = section.text("symptom", "other");
+    if (const auto known = detectors::parse_symptom(symptom)) {
+        rule.symptom = *known;
+    } else {
+        section.complain(
+            "symptom",
+            "must be latency, errors, traffic, saturation, absence, log_pattern or other");
+    }
+    rule.unit = section.text("unit", rule.unit);
+    rule.summary = section.text("summary");
+    return rule;
+}
+
+void read_traces(Section& section, detectors::TraceOptions& options) {
+    options.window = section.duration("window", options.window, milliseconds{100});
+    options.lateness = section.duration("lateness", options.lateness, milliseconds{0});
+    read_count(section, "requests_min", options.requests_min);
+    read_count(section, "merge_windows_max", options.merge_windows_max);
+    read_count(section, "warmup_windows", options.warmup_windows);
+    options.warmup_span = section.seconds("warmup_span", options.warmup_span);
+    read_count(section, "history_windows", options.history_windows);
+    read_count(section, "odd_windows", options.odd_windows);
+    read_count(section, "calm_windows", options.calm_windows);
+    options.threshold = section.number("threshold", options.threshold, 1, 1000);
+    options.latency_seconds_min =
+        section.number("latency_seconds_min", options.latency_seconds_min, 0, 3600);
+    options.latency_factor_min =
+        section.number("latency_factor_min", options.latency_factor_min, 1, 1000);
+    options.error_ratio_min = section.number("error_ratio_min", options.error_ratio_min, 0, 1);
+    options.traffic_factor_min =
+        section.number("traffic_factor_min", options.traffic_factor_min, 1, 1000);
+    options.adapt_after = section.seconds("adapt_after", options.adapt_after);
+    options.end_after = section.seconds("end_after", options.end_after);
+    options.idle_after = section.seconds("idle_after", options.idle_after);
+    read_count(section, "services_max", options.services_max);
+    read_count(section, "edges_max", options.edges_max);
+    read_count(section, "spans_max", options.spans_max);
+    read_severity(section, "severity", options.severity);
+    check(section, options, detectors::make_trace_detector);
+}
+
+void read_logs(Section& section, detectors::LogOptions& options) {
+    options.window = section.duration("window", options.window, milliseconds{100});
+    options.lateness = section.duration("lateness", options.lateness, milliseconds{0});
+    read_count(section, "warmup_lines", options.warmup_lines);
+    options.warmup_span = section.seconds("warmup_span", options.warmup_span);
+    read_count(section, "burst_lines_min", options.burst_lines_min);
+    options.threshold = section.number("threshold", options.threshold, 1, 1000);
+    read_count(section, "odd_windows", options.odd_windows);
+    read_count(section, "calm_windows", options.calm_windows);
+    read_count(section, "history_windows", options.history_windows);
+    options.adapt_after = section.seconds("adapt_after", options.adapt_after);
+    options.idle_after = section.seconds("idle_after", options.idle_after);
+    read_count(section, "services_max", options.services_max);
+    read_count(section, "templates_per_service_max", options.templates_per_service_max);
+    read_severity(section, "severity_new", options.severity_new);
+    read_severity(section, "severity_burst", options.severity_burst);
+    check(section, options, detectors::make_log_detector);
+}
+
+}  // namespace
+
+void read_detect(Section& section, DetectConfig& config) {
+    config.lateness_max = section.duration("lateness_max", config.lateness_max, milliseconds{0});
+    section.child("metrics", [&config](Section& part) { read_metrics(part, config.metrics); });
+    section.child("absence", [&config](Section& part) { read_absence(part, config.absence); });
+    config.rules.evaluate_every =
+        section.duration("evaluate_every", config.rules.evaluate_every, milliseconds{100});
+    section.each("rules",
+                 [&config](Section& rule) { config.rules.rules.push_back(read_rule(rule)); });
+    check(section, config.rules, detectors::make_rule_detector);
+    section.child("traces", [&config](Section& part) { read_traces(part, config.traces); });
+    section.child("logs", [&config](Section& part) { read_logs(part, config.logs); });
+}
+
+}  // namespace vigie::app

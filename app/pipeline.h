@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/detect_config.h"
+#include "core/id.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "responders/actions/executor.h"
+#include "responders/notify/notifier.h"
+#include "streams/worker.h"
+
+namespace vigie::app {
+
+// The stages of Vigie and how they are joined: the same for `vigie serve` and for the simulator.
+struct Pipeline {
+    DomainId domain{"default"};
+    DetectConfig detect;
+    std::function<std::unique_ptr<actions::Executor>()> make_executor;
+    std::function<std::unique_ptr<notify::Notifier>()> make_notifier;
+    // Called for each kill decision, before it is committed; repeated after a crash.
+    std::function<Status(bool on)> set_kill_switch;
+    // Called with each post-mortem, before it is committed; repeated after a crash.
+    std::function<Status(const IncidentId& incident, const std::string& markdown)> write_postmortem;
+};
+
+// One worker for each stage: detect-metrics, detect-logs, detect-spans, sequence, agent, act,
+// notify, kill-switch, postmortem. `metrics` and `log` must outlive the workers.
+std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
+                                                  MetricsRegistry& metrics, Log& log);
+
+// Every topic with its partitions and retention; `partitions` is for the telemetry topics.
+std::vector<streams::TopicOptions> make_topics(std::int32_t partitions,
+                                               std::int64_t retention_bytes);
+
+// Topics on which time must move even when nothing happens.
+std::vector<std::string> ticked_topics();
+
+}  // namespace vigie::app

@@ -1,0 +1,296 @@
+#include "app/vigie.h"
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "app/act_stage.h"
+#include "app/outward.h"
+#include "app/pipeline.h"
+#include "app/section.h"
+#include "console/api.h"
+#include "console/views.h"
+#include "core/rng.h"
+#include "core/system_rng.h"
+#include "http/server.h"
+#include "ingest/receivers.h"
+#include "ingest/ticker.h"
+#include "schemas/events.h"
+#include "schemas/topics.h"
+#include "streams/rocks/rocks_bus.h"
+#include "streams/runtime.h"
+
+namespace vigie::app {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kBeat{30'000};
+
+Status make_folder(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) {
+        return fail(ErrorKind::kUnavailable,
+                    fmt::format("cannot create folder '{}': {}", path, error.message()));
+    }
+    // What Vigie knows of a site is not for everybody on its machine.
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+    return {};
+}
+
+}  // namespace
+
+// In the order in which they depend on each other: destroyed from last to first.
+struct Vigie::Parts {
+    Parts(Config config_in, std::string file, Log& log_in, const Clock& clock_in)
+        : config(std::move(config_in)),
+          config_file(std::move(file)),
+          log(log_in),
+          clock(clock_in) {}
+
+    Status open();
+    Status start_pipeline();
+    Status start_servers();
+    Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
+                                                       const http::Router& router);
+    Status publish(const schemas::ActionEvent& event);
+    Status publish_policy(const schemas::Policy& policy);
+    Status write_postmortem(const IncidentId& incident, const std::string& markdown) const;
+    Status reload();
+    Status ready() const;
+    void run_views(const std::stop_token& stop);
+    void run_ticker(const std::stop_token& stop);
+    void stop(milliseconds wait_max);
+
+    const Config config;
+    const std::string config_file;
+    Log& log;
+    const Clock& clock;
+    MetricsRegistry metrics;
+    std::atomic<bool> stopping{false};
+    std::mutex reload_mutex;  // One reload at a time.
+
+    std::unique_ptr<streams::Bus> bus;
+    std::unique_ptr<Outward> outward;
+    std::unique_ptr<streams::Runtime> runtime;
+    std::unique_ptr<ingest::Receivers> receivers;
+    std::unique_ptr<ingest::Ticker> ticker;
+    std::unique_ptr<console::Views> views;
+    std::unique_ptr<console::Api> api;
+    http::Router api_router;
+    http::Router otlp_router;
+    http::Router alertmanager_router;
+    std::unique_ptr<streams::Thread> view_thread;
+    std::unique_ptr<streams::Thread> tick_thread;
+    std::unique_ptr<http::Server> api_server;
+    std::unique_ptr<http::Server> otlp_server;
+    std::unique_ptr<http::Server> alertmanager_server;
+};
+
+Status Vigie::Parts::open() {
+    VIGIE_TRY(make_folder(config.data));
+    VIGIE_TRY(make_folder(config.data + "/postmortems"));
+    streams::rocks::RocksBus::Options options;
+    options.path = config.data + "/bus";
+    options.sync = config.sync;
+    VIGIE_TRY_ASSIGN(bus, streams::rocks::RocksBus::open(options, clock, metrics));
+    return bus->ensure_topics(make_topics(config.partitions, config.retention_bytes));
+}
+
+Status Vigie::Parts::start_pipeline() {
+    VIGIE_TRY_ASSIGN(
+        outward, Outward::create(
+                     config.outward, config.data + "/kill-switch",
+                     [this](const auto& event) { return publish(event); }, clock, metrics, log));
+    Pipeline pipeline;
+    pipeline.domain = config.domain;
+    pipeline.detect = config.detect;
+    pipeline.make_executor = [this] { return outward->make_executor(); };
+    pipeline.make_notifier = [this] { return outward->make_notifier(); };
+    pipeline.set_kill_switch = [this](bool on) { return outward->kill_switch().set(on); };
+    pipeline.write_postmortem = [this](const IncidentId& incident, const std::string& markdown) {
+        return write_postmortem(incident, markdown);
+    };
+    runtime = std::make_unique<streams::Runtime>(*bus, metrics, log, clock);
+    for (auto& stage : make_stages(pipeline, metrics, log)) runtime->start(std::move(stage));
+    return publish_policy(config.policy);
+}
+
+Status Vigie::Parts::start_servers() {
+    receivers = std::make_unique<ingest::Receivers>(config.ingest, *bus, clock, metrics, log);
+    ticker = std::make_unique<ingest::Ticker>(
+        ingest::Ticker::Options{ticked_topics(), config.domain}, *bus, clock, metrics);
+    views = std::make_unique<console::Views>(console::Views::Options{}, *bus, metrics, log);
+    console::Api::Options options;
+    options.domain = config.domain;
+    options.token = config.api_token;
+    options.ready = [this] { return ready(); };
+    options.reload = [this] { return reload(); };
+    api = std::make_unique<console::Api>(options, *views, *bus, clock, metrics, log);
+
+    api->add_routes(api_router);
+    receivers->add_remote_write(api_router);
+    receivers->add_alertmanager_webhook(api_router);
+    receivers->add_github(api_router);
+    receivers->add_otlp(otlp_router);
+    receivers->add_alertmanager(alertmanager_router);
+
+    view_thread = std::make_unique<streams::Thread>(
+        "views", [this](const std::stop_token& stop) { run_views(stop); });
+    tick_thread = std::make_unique<streams::Thread>(
+        "ticker", [this](const std::stop_token& stop) { run_ticker(stop); });
+    VIGIE_TRY_ASSIGN(api_server, start_server("api", config.api, api_router));
+    if (config.otlp.enabled) {
+        VIGIE_TRY_ASSIGN(otlp_server, start_server("otlp", config.otlp, otlp_router));
+    }
+    if (config.alertmanager.enabled) {
+        VIGIE_TRY_ASSIGN(alertmanager_server,
+                         start_server("alertmanager", config.alertmanager, alertmanager_router));
+    }
+    return {};
+}
+
+Result<std::unique_ptr<http::Server>> Vigie::Parts::start_server(std::string name,
+                                                                 const Listen& listen,
+                                                                 const http::Router& router) {
+    http::Server::Options options;
+    options.name = std::move(name);
+    options.address = listen.address;
+    options.port = listen.port;
+    options.tls = config.tls;
+    options.body_bytes_max = config.ingest.intake.body_bytes_max;
+    if (&router == &api_router) {
+        options.websocket_path = console::kStreamPath;
+        options.on_websocket = api->websocket_handler();
+    }
+    return http::Server::start(std::move(options), router, metrics, log);
+}
+
+Status Vigie::Parts::publish(const schemas::ActionEvent& event) {
+    const auto message = action_message(event, config.domain, to_event_time(clock.wall()));
+    return streams::append_and_wait(*bus, {message});
+}
+
+Status Vigie::Parts::publish_policy(const schemas::Policy& policy) {
+    const EventTime now = to_event_time(clock.wall());
+    // The time is part of the id: going back to an older policy is a new event.
+    const schemas::EventMeta meta{
+        stable_event_id("policy-",
+                        fmt::format("{}/{}", micros_of(now), schemas::encode_policy(policy))),
+        "/app", now, config.domain};
+    return streams::append_and_wait(*bus, {{std::string(schemas::topics::kDecisions),
+                                            config.domain.value,
+                                            schemas::encode({meta, policy}),
+                                            {},
+                                            now}});
+}
+
+Status Vigie::Parts::write_postmortem(const IncidentId& incident,
+                                      const std::string& markdown) const {
+    // Ids are ours, but they became a file name by way of the log: keep only what ids have.
+    std::string name;
+    for (const char c : incident.value) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+        name += plain ? c : '_';
+    }
+    return write_file(fmt::format("{}/postmortems/{}.md", config.data, name), markdown);
+}
+
+Status Vigie::Parts::reload() {
+    const std::scoped_lock lock(reload_mutex);
+    auto loaded = load_config(config_file);
+    if (!loaded) {
+        for (const std::string& line : loaded.error().lines) {
+            log.warn("configuration refused, the old one stays", {{"reason", line}});
+        }
+        return fail(ErrorKind::kInvalid, loaded.error().lines.front());
+    }
+    VIGIE_TRY(publish_policy(loaded->policy));
+    log.info("configuration reloaded", {{"file", config_file},
+                                        {"applied", "agent, runbooks, inventory"},
+                                        {"needs_restart", "all other sections"}});
+    return {};
+}
+
+Status Vigie::Parts::ready() const {
+    if (stopping) return fail(ErrorKind::kUnavailable, "stopping");
+    if (!runtime->healthy()) return fail(ErrorKind::kUnavailable, "a stage is not running");
+    if (!views->view()->caught_up) return fail(ErrorKind::kUnavailable, "reading the log");
+    return {};
+}
+
+void Vigie::Parts::run_views(const std::stop_token& stop) {
+    SteadyTime last_beat = clock.steady();
+    while (!stop.stop_requested()) {
+        if (const auto done = views->step({500, milliseconds{100}}); !done) {
+            log.warn("console view cannot read the log", {{"reason", done.error().message}});
+            streams::wait_for(milliseconds{500}, stop);
+        }
+        if (clock.steady() - last_beat >= kBeat) {
+            api->beat();
+            last_beat = clock.steady();
+        }
+    }
+}
+
+void Vigie::Parts::run_ticker(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        if (const auto ticked = ticker->tick(); !ticked) {
+            log.warn("time does not move: a tick was not written",
+                     {{"reason", ticked.error().message}});
+        }
+        streams::wait_for(config.tick, stop);
+    }
+}
+
+void Vigie::Parts::stop(milliseconds wait_max) {
+    if (stopping.exchange(true)) return;
+    for (http::Server* server : {otlp_server.get(), alertmanager_server.get(), api_server.get()}) {
+        if (server != nullptr) server->drain(wait_max);
+    }
+    tick_thread.reset();
+    view_thread.reset();
+    if (runtime) runtime->stop();
+    // Outcomes of calls under way are still published: the bus closes last.
+    if (outward) outward->stop();
+    runtime.reset();
+}
+
+Vigie::Vigie(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Vigie::~Vigie() {
+    stop(milliseconds{0});
+}
+
+Result<std::unique_ptr<Vigie>> Vigie::start(Config config, std::string config_file, Log& log,
+                                            const Clock& clock) {
+    auto parts = std::make_unique<Parts>(std::move(config), std::move(config_file), log, clock);
+    std::unique_ptr<Vigie> vigie(new Vigie(std::move(parts)));
+    VIGIE_TRY(vigie->parts_->open());
+    VIGIE_TRY(vigie->parts_->start_pipeline());
+    VIGIE_TRY(vigie->parts_->start_servers());
+    return vigie;
+}
+
+Vigie::Ports Vigie::ports() const {
+    Ports ports;
+    ports.api = parts_->api_server->port();
+    if (parts_->otlp_server) ports.otlp = parts_->otlp_server->port();
+    if (parts_->alertmanager_server) ports.alertmanager = parts_->alertmanager_server->port();
+    return ports;
+}
+
+Status Vigie::reload() {
+    return parts_->reload();
+}
+
+void Vigie::stop(milliseconds wait_max) {
+    parts_->stop(wait_max);
+}
+
+}  // namespace vigie::app

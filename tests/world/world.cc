@@ -1,0 +1,228 @@
+#include "tests/world/world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "app/act_stage.h"
+#include "core/result.h"
+#include "responders/actions/kill_switch.h"
+#include "responders/actions/pool.h"
+#include "responders/actions/runner.h"
+#include "schemas/topics.h"
+#include "tests/world/telemetry.h"
+
+namespace vigie::sim {
+
+namespace {
+
+namespace topics = schemas::topics;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr EventTime kStart = event_time_from_micros(1'790'000'000'000'000);
+constexpr std::size_t kStepsPerSecond = 60;  // With hazards
+constexpr std::size_t kRoundsToSettle = 2000;
+
+streams::Faults bus_faults(const Hazards& hazards) {
+    streams::Faults faults;
+    faults.poll_unavailable = hazards.bus;
+    faults.commit_lost_before = hazards.bus;
+    faults.commit_lost_after = hazards.bus;
+    faults.append_lost_before = hazards.bus;
+    faults.append_lost_after = hazards.bus;
+    faults.disk_full = hazards.bus;
+    faults.short_batch = hazards.shuffle ? 300 : 0;
+    faults.shuffle_partitions = hazards.shuffle;
+    return faults;
+}
+
+Cluster::Faults cluster_faults(const Hazards& hazards) {
+    return {static_cast<int>(hazards.call), static_cast<int>(hazards.call / 3)};
+}
+
+class MemoryKillSwitch final : public actions::KillSwitch {
+public:
+    explicit MemoryKillSwitch(const bool& on) : on_(on) {}
+    Status check_off() const override {
+        return on_ ? Status(fail(ErrorKind::kRefused, "the kill switch is on")) : Status{};
+    }
+
+private:
+    const bool& on_;
+};
+
+}  // namespace
+
+class World::VirtualClock final : public Clock {
+public:
+    WallTime wall() const override {
+        return WallTime{std::chrono::duration_cast<milliseconds>(now.time_since_epoch())};
+    }
+    SteadyTime steady() const override { return SteadyTime{now.time_since_epoch()}; }
+
+    EventTime now = kStart;
+};
+
+struct World::Process {
+    Process(World& world, const Clock& clock)
+        : kill_switch(world.kill_on_),
+          runner(options(world), {catalogue, pool, kill_switch, waiter, clock, metrics, log},
+                 [&world](const auto& event) { return publish(world, event); }) {
+        catalogue.add(make_rollback(world.cluster_));
+    }
+
+    static actions::Runner::Options options(const World& world) {
+        actions::Runner::Options options;
+        options.instance = fmt::format("sim-{}", world.starts_);
+        return options;
+    }
+
+    static Status publish(World& world, const schemas::ActionEvent& event) {
+        return streams::append_and_wait(
+            world.bus_, {app::action_message(event, {"default"}, world.clock_->now)});
+    }
+
+    MetricsRegistry metrics;
+    MemoryLog log;
+    actions::Catalogue catalogue;
+    actions::InlinePool pool;
+    MemoryKillSwitch kill_switch;
+    actions::InstantWaiter waiter;
+    actions::Runner runner;
+    std::vector<streams::Worker::Options> stages;
+    std::vector<std::unique_ptr<streams::Worker>> workers;  // Last: they use the rest.
+};
+
+World::World(Options options)
+    : options_(std::move(options)),
+      rng_(options_.seed),
+      clock_(std::make_unique<VirtualClock>()),
+      bus_({options_.seed ^ 0x5eedULL, {}, streams::kMessageBytesMax}),
+      cluster_(rng_, cluster_faults(options_.hazards)),
+      hazards_(options_.hazards) {
+    VIGIE_ASSERT(bus_.ensure_topics(app::make_topics(1, 0)).has_value());
+    bus_.set_faults(bus_faults(hazards_));
+    start_process();
+    const schemas::EventMeta meta{stable_event_id("policy-", "world"), "/app", now(), {"default"}};
+    feed({std::string(topics::kDecisions),
+          "default",
+          schemas::encode({meta, options_.policy}),
+          {},
+          now()});
+}
+
+World::~World() = default;
+
+EventTime World::now() const {
+    return clock_->now;
+}
+
+void World::start_process() {
+    process_.reset();
+    ++starts_;
+    process_ = std::make_unique<Process>(*this, *clock_);
+    app::Pipeline pipeline;
+    pipeline.detect = options_.detect;
+    Process& process = *process_;
+    pipeline.make_executor = [&process] {
+        actions::Executor::Options executor;
+        executor.orphan_wait = seconds{1};
+        return std::make_unique<actions::Executor>(executor, process.runner, process.metrics,
+                                                   process.log);
+    };
+    pipeline.make_notifier = [this, &process] { return make_notifier(process); };
+    pipeline.set_kill_switch = [this](bool on) -> Status {
+        kill_on_ = on;
+        return {};
+    };
+    pipeline.write_postmortem = [this](const IncidentId& id, const std::string& text) -> Status {
+        postmortems_[id.value] = text;
+        return {};
+    };
+    process.stages = app::make_stages(pipeline, process.metrics, process.log);
+    process.workers.resize(process.stages.size());
+}
+
+void World::feed(const streams::Message& message) {
+    while (!streams::append_and_wait(bus_, {message})) {
+    }
+}
+
+// True when there was something to do.
+bool World::step(std::size_t index, std::size_t records_max) {
+    Process& process = *process_;
+    auto& worker = process.workers[index];
+    if (!worker) {
+        auto opened = streams::Worker::open(bus_, process.stages[index], process.metrics,
+                                            process.log, *clock_);
+        if (!opened) return true;
+        worker = *std::move(opened);
+    }
+    const auto done = worker->step({records_max, milliseconds{0}});
+    if (done) return *done > 0;
+    worker.reset();
+    return true;
+}
+
+void World::work(std::size_t steps) {
+    for (std::size_t i = 0; i < steps; ++i) {
+        if (rng_.chance(hazards_.crash)) {
+            ++crashes_;
+            start_process();
+        }
+        const std::size_t index =
+            hazards_.shuffle ? rng_.below(process_->workers.size()) : i % process_->workers.size();
+        step(index, hazards_.shuffle ? 1 + rng_.below(20) : 500);
+        if (!hazards_.shuffle || rng_.chance(200)) process_->pool.run_all();
+    }
+}
+
+void World::settle() {
+    hazards_ = {};
+    bus_.set_faults({});
+    for (std::size_t round = 0; round < kRoundsToSettle; ++round) {
+        bool busy = false;
+        for (std::size_t i = 0; i < process_->workers.size(); ++i) busy |= step(i, 500);
+        busy |= process_->pool.run_all() > 0;
+        if (!busy) return;
+    }
+}
+
+void World::advance() {
+    clock_->now += seconds{1};
+    for (const std::string& topic : app::ticked_topics()) {
+        feed(tick_message(topic, now()));
+    }
+    if (hazards_.crash != 0 || hazards_.shuffle) {
+        work(kStepsPerSecond);
+        return;
+    }
+    const Hazards keep = hazards_;
+    settle();
+    hazards_ = keep;
+    bus_.set_faults(bus_faults(hazards_));
+}
+
+std::vector<schemas::IncidentEvent> World::transitions() const {
+    std::vector<schemas::IncidentEvent> out;
+    for (const auto& record : bus_.records(topics::kIncidents)) {
+        auto event = schemas::decode(record.message.value);
+        VIGIE_ASSERT(event.has_value());
+        if (auto* incident = std::get_if<schemas::IncidentEvent>(&event->data)) {
+            out.push_back(std::move(*incident));
+        }
+    }
+    return out;
+}
+
+std::map<std::string, schemas::Incident> World::incidents() const {
+    std::map<std::string, schemas::Incident> out;
+    for (auto& event : transitions()) {
+        out[event.incident.id.value] = std::move(event.incident);
+    }
+    return out;
+}
+
+}  // namespace vigie::sim

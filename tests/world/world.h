@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/pipeline.h"
+#include "core/rng.h"
+#include "core/time.h"
+#include "schemas/events.h"
+#include "streams/memory/memory_bus.h"
+#include "tests/world/cluster.h"
+
+namespace vigie::sim {
+
+// Chances per thousand.
+struct Hazards {
+    std::uint32_t crash = 0;  // Of the whole process, before each step of a worker
+    std::uint32_t bus = 0;    // Of each kind of fault of the bus, per call
+    std::uint32_t call = 0;   // That the fate of a call to the cluster stays unknown
+    std::uint32_t page = 0;   // That a page's answer is lost: sent, and sent again
+    bool shuffle = false;     // Stages step in a random order, with batches of random size
+};
+
+// A whole Vigie in one thread, on a virtual clock, with everything outside it: the log, the
+// cluster and the people's phones live on when it crashes. Equal arguments and calls give equal
+// results.
+class World {
+public:
+    struct Options {
+        std::uint64_t seed = 1;
+        Hazards hazards;
+        schemas::Policy policy;
+        app::DetectConfig detect;
+    };
+
+    explicit World(Options options);
+    ~World();
+
+    // Puts a record on the log as a sender does: until it is acknowledged, so it may be there
+    // twice when an answer is lost.
+    void feed(const streams::Message& message);
+
+    // Moves time on by one second: a tick on every topic, then work until nothing is left to do
+    // (without hazards) or for a while (with them).
+    void advance();
+
+    // From now on nothing goes wrong; works until nothing is left to do.
+    void settle();
+
+    EventTime now() const;
+    std::size_t crashes() const { return crashes_; }
+    Cluster& cluster() { return cluster_; }
+    const streams::MemoryBus& bus() const { return bus_; }
+
+    // The incidents as the log has them last, by id.
+    std::map<std::string, schemas::Incident> incidents() const;
+    // Every incident event, in the order of the log.
+    std::vector<schemas::IncidentEvent> transitions() const;
+    // How often each notice reached a phone, by notice id.
+    const std::map<std::string, int>& pages() const { return pages_; }
+    const std::map<std::string, std::string>& postmortems() const { return postmortems_; }
+    bool kill_switch_on() const { return kill_on_; }
+
+private:
+    class VirtualClock;
+    struct Process;  // What a crash takes away
+
+    void start_process();
+    void work(std::size_t steps);
+    bool step(std::size_t index, std::size_t records_max);
+
+    const Options options_;
+    Rng rng_;
+    std::unique_ptr<VirtualClock> clock_;
+    streams::MemoryBus bus_;
+    Cluster cluster_;
+    std::map<std::string, int> pages_;
+    std::map<std::string, std::string> postmortems_;
+    bool kill_on_ = false;
+    std::size_t crashes_ = 0;
+    std::size_t starts_ = 0;
+    Hazards hazards_;
+    std::unique_ptr<Process> process_;  // Last: it uses everything above.
+};
+
+}  // namespace vigie::sim
