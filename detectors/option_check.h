@@ -31,7 +31,7 @@ public:
         if (!status_ || (value >= low && value <= kMax)) return;
         status_ = fail(ErrorKind::kInvalid,
                        fmt::format("{}: {} is {}, must be from {} to 10 years", detector_, option,
-                                   to_string(value), to_string(low)));
+                                   vigie::to_string(value), vigie::to_string(low)));
     }
     void span(std::string_view option, std::chrono::seconds value, std::chrono::seconds low) {
         constexpr std::chrono::hours kBeyond{24 * 36500};

@@ -68,7 +68,10 @@ struct RuleOptions {
     // Nothing resolves on missing data: a firing rule without any holds for so long, then says
     // that it is no longer judged.
     std::chrono::seconds end_after{300};
-    std::chrono::seconds idle_after{3600};  // Silent series (not of an `age` rule) are forgotten.
+    // Series without a point for so long are forgotten; those of `age` rules after
+    // `forget_after`, which ends their anomaly.
+    std::chrono::seconds idle_after{3600};
+    std::chrono::seconds forget_after{86'400};
 };
 
 // Static rules over metrics. `up == 0` is {metric up, last, kEqual, 0}; absence is `age` > 60.

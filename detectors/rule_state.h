@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+
+#include "core/id.h"
+#include "core/time.h"
+#include "detectors/codec.h"
+#include "detectors/rule_value.h"
+
+namespace vigie::detectors {
+
+// Where one rule stands with one group.
+struct GroupState {
+    EntityId entity;
+    std::optional<EventTime> since;        // True without a break since.
+    std::optional<EventTime> false_since;  // While firing.
+    bool firing = false;
+    EventTime last_true;
+    EventTime judged_at;
+    double value = 0;
+};
+
+void save_state(const GroupState& state, Encoder& out);
+GroupState load_state(Decoder& in);
+
+void save_series(const RuleSeries& series, Encoder& out);
+RuleSeries load_series(Decoder& in);
+
+}  // namespace vigie::detectors

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/id.h"
+#include "detectors/codec.h"
+#include "detectors/detector.h"
+#include "detectors/robust.h"
+#include "detectors/sketch.h"
+#include "detectors/traces.h"
+#include "schemas/telemetry.h"
+
+namespace vigie::detectors {
+
+// The requests of one subject in one window; adds up.
+struct RequestTally {
+    std::uint64_t requests = 0;
+    std::uint64_t errors = 0;
+    LatencySketch latency;
+    std::vector<std::string> failed;  // Trace ids of the first five errors.
+    std::vector<std::pair<double, std::string>>
+        slowest;  // Seconds and trace id, five, longest first
+
+    void add(const schemas::Span& span, bool error);
+    void merge(const RequestTally& other);
+    void save(Encoder& out) const;
+    void load(Decoder& in);
+};
+
+// From and to: what the numbers of a judgement were counted in.
+struct Window {
+    EventTime from;
+    EventTime to;
+};
+
+// One number of a subject with its own history: usual values, and the anomaly if there is one.
+struct Measure {
+    History history;
+    Episode episode;
+    History odd_values{16};  // While firing: the level to adapt to.
+    bool above = false;
+
+    void save(Encoder& out) const;
+    void load(Decoder& in);
+};
+
+// A service as its own spans show it, or a callee as one caller's spans show it.
+class TraceSubject {
+public:
+    // Known since `at`.
+    TraceSubject(EntityId caller, EntityId entity, EventTime at, const TraceOptions& options);
+
+    // A window is over; `tally` may be empty. `severity` is that of errors and latency.
+    void close(const Window& window, const RequestTally& tally, const TraceOptions& options,
+               schemas::Severity severity, Findings& out);
+    // Ends what can no longer be judged because there are too few requests.
+    void end_silent(const TraceOptions& options, Findings& out);
+
+    bool firing() const;
+    bool is_edge() const { return !caller_.empty(); }
+    EventTime last_at() const { return last_at_; }      // End of the last window with requests.
+    EventTime judged_at() const { return judged_at_; }  // End of the last judged window.
+    const EntityId& entity() const { return entity_; }
+
+    void save(Encoder& out) const;
+    void load(Decoder& in);
+
+private:
+    enum class Kind : std::uint8_t { kLatency, kErrors, kTraffic };
+    struct Verdict {
+        Episode::Sight sight = Episode::Sight::kCalm;
+        double observed = 0;
+        Usual usual;
+        double limit = 0;  // Beyond this is odd.
+        double score = 0;
+    };
+
+    void judge_traffic(const Window& window, const RequestTally& tally, const TraceOptions& options,
+                       Findings& out);
+    void judge_latency(const Window& window, const TraceOptions& options, Findings& out);
+    void judge_errors(const Window& window, const TraceOptions& options, Findings& out);
+    bool warm(const Measure& measure, const Window& window, const TraceOptions& options) const;
+    void settle(Kind kind, const Verdict& verdict, const Window& window,
+                const TraceOptions& options, const RequestTally& tally, Findings& out);
+    Measure& measure(Kind kind);
+    const Measure& measure(Kind kind) const;
+    schemas::Anomaly anomaly(Kind kind, const Verdict& verdict, const RequestTally& tally) const;
+    std::string reason(Kind kind, const schemas::Anomaly& anomaly, const Usual& usual,
+                       const RequestTally& tally) const;
+
+    EntityId caller_;  // Empty for a service's own spans.
+    EntityId entity_;
+    schemas::Severity severity_{};  // Of errors and latency, when they began.
+    schemas::Severity severity_traffic_{};
+    bool started_ = false;
+    EventTime first_at_;
+    EventTime last_at_;
+    EventTime judged_at_;
+    RequestTally pending_;  // Too few requests yet to judge.
+    EventTime pending_from_;
+    std::uint64_t pending_windows_ = 0;
+    Measure latency_;
+    Measure errors_;
+    Measure traffic_;
+};
+
+}  // namespace vigie::detectors
