@@ -9,6 +9,9 @@
 #include "schemas/describe_incident.h"
 #include "schemas/describe_observations.h"
 #include "schemas/describe_policy.h"
+#include "schemas/reader.h"
+#include "schemas/schema_files.h"
+#include "schemas/writer.h"
 
 namespace vigie::schemas {
 

@@ -1,8 +1,8 @@
+#include "schemas/schema_files.h"
+
 #include <array>
 #include <map>
 #include <string>
-
-#include "schemas/codec.h"
 
 namespace vigie::schemas::detail {
 

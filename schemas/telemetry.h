@@ -10,6 +10,7 @@
 #include "core/id.h"
 #include "core/result.h"
 #include "core/time.h"
+#include "schemas/compression.h"
 
 // What telemetry means once its protocol is taken off: the only shapes that detectors see.
 namespace vigie::schemas {
@@ -79,26 +80,34 @@ struct Span {
 
 // Limits of every decoder: bytes that ask for more are refused with kInvalid.
 struct DecodeLimits {
-    std::size_t items_max = 1'000'000;         // Points, log records or spans of one body
-    std::size_t labels_max = 256;              // Of one series, record or span
-    std::size_t label_bytes_max = 64 * 1024;   // Of one label value or log body; longer is cut
+    std::size_t items_max = 1'000'000;        // Points, log records or spans of one body
+    std::size_t labels_max = 256;             // Of one series, record or span
+    std::size_t label_bytes_max = 64 * 1024;  // Of a name, a label value, a log body; longer is cut
     std::size_t bytes_max = 64 * 1024 * 1024;  // After decompression
-
-    bool operator==(const DecodeLimits&) const = default;
+    // What the values may take in memory, about: labels of a resource are repeated for each item,
+    // so a small body can ask for much.
+    std::size_t memory_bytes_max = 512 * 1024 * 1024;
 };
 
 // Each decoder returns kInvalid with the place of the fault for bytes that are not what they
-// should be, and for limits exceeded. None throws, none reads outside its input.
+// should be, and for limits exceeded. None throws, none reads outside its input. Text is cut
+// between characters, and what is not UTF-8 in it becomes U+FFFD. Of two labels with one name
+// the later wins, and those of an item win over those of its resource.
 
 // Prometheus remote write 1.0: the protobuf message prometheus.WriteRequest, already without
 // its snappy block (use unsnappy). https://prometheus.io/docs/concepts/remote_write_spec/
+// The kind comes from metadata in the same body, else names that end in _total, _bucket, _count
+// or _sum are counters. Empty labels are as if absent; exemplars and native histograms are not
+// read.
 Result<std::vector<TimeSeries>> decode_remote_write(std::string_view bytes,
                                                     const DecodeLimits& limits);
 
 // OTLP 1.x ExportMetricsServiceRequest, ExportLogsServiceRequest, ExportTraceServiceRequest
 // (opentelemetry-proto), as protobuf and as OTLP JSON. Histograms and summaries become the
-// series NAME_count, NAME_sum and NAME_bucket{le=} (or NAME{quantile=}) as in Prometheus; delta
-// sums become gauges of the delta.
+// series NAME_count, NAME_sum and NAME_bucket{le=}, cumulative over le (or NAME{quantile=}), as in
+// Prometheus; exponential ones in buckets of at most 19% width. Delta sums become gauges of the
+// delta. A series may be in the result more than once. Attributes that are lists or maps become
+// JSON text. A log record without any time has the epoch.
 enum class OtlpEncoding : std::uint8_t { kProtobuf, kJson };
 Result<std::vector<TimeSeries>> decode_otlp_metrics(std::string_view bytes, OtlpEncoding encoding,
                                                     const DecodeLimits& limits);
@@ -106,11 +115,6 @@ Result<std::vector<LogRecord>> decode_otlp_logs(std::string_view bytes, OtlpEnco
                                                 const DecodeLimits& limits);
 Result<std::vector<Span>> decode_otlp_traces(std::string_view bytes, OtlpEncoding encoding,
                                              const DecodeLimits& limits);
-
-// Decompression with a bound: kInvalid for damaged input and when the output would be larger
-// than `bytes_max`; at most that much is ever allocated.
-Result<std::string> unsnappy(std::string_view bytes, std::size_t bytes_max);  // block format
-Result<std::string> gunzip(std::string_view bytes, std::size_t bytes_max);
 
 // Content types of the telemetry topics (header "content-type"), and the decoder that picks by
 // them; values on the topics are as received, still compressed when "content-encoding" says so.
@@ -129,13 +133,17 @@ Result<std::vector<Span>> decode_traces(std::string_view bytes, std::string_view
                                         std::string_view content_encoding,
                                         const DecodeLimits& limits);
 
-// The entity that labels or resource attributes speak of, by these rules in order, first match
-// wins; "" when none does:
-//   service.name or service or service_name -> service:NAME
-//   k8s.namespace.name (or namespace) with k8s.deployment.name (or deployment) ->
-//   deployment:NS/NAME the same with k8s.pod.name (or pod) -> pod:NS/NAME proxmox.node (or node)
-//   with vmid -> vm:NODE/VMID host.name, else instance without its port when the metric starts with
-//   node_ or job is node -> host:NAME job -> service:JOB;   instance -> host:NAME
+// The entity that labels or resource attributes speak of. The first rule that matches wins; ""
+// when none does:
+//   service.name, service or service_name    service:NAME
+//   k8s.namespace.name or namespace, with
+//     k8s.deployment.name or deployment      deployment:NS/NAME
+//     k8s.pod.name or pod                    pod:NS/NAME
+//   proxmox.node or node, with vmid          vm:NODE/VMID
+//   host.name                                host:NAME
+//   instance of a metric node_… or job node  host:NAME, without its port
+//   job                                      service:JOB
+//   instance                                 host:NAME, without its port
 EntityId entity_of(const Labels& labels, std::string_view metric = {});
 
 }  // namespace vigie::schemas

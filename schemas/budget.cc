@@ -1,0 +1,79 @@
+#include "schemas/budget.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "schemas/text.h"
+
+namespace vigie::schemas::detail {
+
+Status Budget::take_item() {
+    if (items_ == limits_.items_max) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("more than {} items in one body", limits_.items_max));
+    }
+    ++items_;
+    return {};
+}
+
+Status Budget::take_bytes(std::size_t count) {
+    if (count > limits_.memory_bytes_max - bytes_) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("the body asks for more than {} bytes of memory when decoded",
+                                limits_.memory_bytes_max));
+    }
+    bytes_ += count;
+    return {};
+}
+
+Status Budget::check_count(const Labels& labels) const {
+    if (labels.size() < limits_.labels_max) return {};
+    return fail(ErrorKind::kInvalid, fmt::format("more than {} labels", limits_.labels_max));
+}
+
+Result<Labels> Budget::merge(const Labels& base, Labels more) {
+    Labels all;
+    all.reserve(base.size() + more.size());
+    all.insert(all.end(), base.begin(), base.end());
+    std::ranges::move(more, std::back_inserter(all));
+    std::ranges::stable_sort(all, {}, &Labels::value_type::first);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (i + 1 < all.size() && all[i + 1].first == all[i].first) continue;
+        if (count != i) all[count] = std::move(all[i]);
+        ++count;
+    }
+    all.resize(count);
+    if (count > limits_.labels_max) {
+        return fail(ErrorKind::kInvalid, fmt::format("more than {} labels", limits_.labels_max));
+    }
+    return all;
+}
+
+Status SeriesSink::add(std::string_view metric, const Labels& labels, MetricKind kind,
+                       const Point& point) {
+    VIGIE_TRY(budget_.take_item());
+    if (!series_.empty()) {
+        TimeSeries& last = series_.back();
+        if (last.metric == metric && last.kind == kind && last.labels == labels) {
+            VIGIE_TRY(budget_.take_bytes(sizeof(Point)));
+            last.points.push_back(point);
+            return {};
+        }
+    }
+    std::size_t bytes = sizeof(TimeSeries) + sizeof(Point) + metric.size();
+    for (const auto& [name, value] : labels) {
+        bytes += sizeof(Labels::value_type) + name.size() + value.size();
+    }
+    VIGIE_TRY(budget_.take_bytes(bytes));
+    series_.push_back({std::string(metric), labels, kind, {point}});
+    return {};
+}
+
+std::string clean_label(std::string_view text, const Budget& budget) {
+    return clean_text(text, budget.limits().label_bytes_max);
+}
+
+}  // namespace vigie::schemas::detail

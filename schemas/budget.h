@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/telemetry.h"
+
+// What decoders share: limits, and the results they build. Only for schemas/*.cc.
+namespace vigie::schemas::detail {
+
+// Counts what one body becomes, and says when it becomes too much.
+class Budget {
+public:
+    explicit Budget(const DecodeLimits& limits) : limits_(limits) {}
+
+    const DecodeLimits& limits() const { return limits_; }
+    Status take_item();
+    Status take_bytes(std::size_t count);
+
+    // The labels in order, each name once, with `base` below `more`.
+    Result<Labels> merge(const Labels& base, Labels more);
+    // kInvalid when another label would be one too many: before memory is spent on it.
+    Status check_count(const Labels& labels) const;
+
+private:
+    DecodeLimits limits_;
+    std::size_t items_ = 0;
+    std::size_t bytes_ = 0;
+};
+
+// Collects points into series; points of one series that follow each other share one entry.
+class SeriesSink {
+public:
+    explicit SeriesSink(Budget& budget) : budget_(budget) {}
+
+    Status add(std::string_view metric, const Labels& labels, MetricKind kind, const Point& point);
+    std::vector<TimeSeries> take() { return std::move(series_); }
+
+private:
+    Budget& budget_;
+    std::vector<TimeSeries> series_;
+};
+
+std::string clean_label(std::string_view text, const Budget& budget);
+
+}  // namespace vigie::schemas::detail

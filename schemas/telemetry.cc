@@ -1,0 +1,158 @@
+#include "schemas/telemetry.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include <fmt/format.h>
+
+#include "schemas/text.h"
+
+namespace vigie::schemas {
+
+namespace {
+
+enum class Content : std::uint8_t { kRemoteWrite, kOtlpProtobuf, kOtlpJson };
+
+// Media types are compared without regard to case, spaces and parameters that do not matter.
+Result<Content> parse_content_type(std::string_view text) {
+    std::string compact = detail::lower(text);
+    std::erase_if(compact, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+    const std::string_view type = std::string_view(compact).substr(0, compact.find(';'));
+    if (type == kContentOtlpJson) return Content::kOtlpJson;
+    if (type == kContentOtlpProtobuf) {
+        const bool remote_write =
+            compact.find(";proto=prometheus.writerequest") != std::string::npos;
+        return remote_write ? Content::kRemoteWrite : Content::kOtlpProtobuf;
+    }
+    return fail(ErrorKind::kInvalid,
+                fmt::format("content type '{}' is not known", detail::clean_text(text, 128)));
+}
+
+// OTLP bodies of one signal: decompress, then decode.
+template <class Decode>
+auto decode_otlp(Decode decode, std::string_view bytes, std::string_view content_type,
+                 std::string_view content_encoding, const DecodeLimits& limits)
+    -> decltype(decode(bytes, OtlpEncoding::kJson, limits)) {
+    VIGIE_TRY_ASSIGN(const Content content, parse_content_type(content_type));
+    if (content == Content::kRemoteWrite) {
+        return fail(ErrorKind::kInvalid, "remote write carries metrics, not logs or traces");
+    }
+    VIGIE_TRY_ASSIGN(const std::string body, decompress(bytes, content_encoding, limits.bytes_max));
+    const auto encoding =
+        content == Content::kOtlpJson ? OtlpEncoding::kJson : OtlpEncoding::kProtobuf;
+    return decode(body, encoding, limits);
+}
+
+// The first that is there and not empty.
+std::string_view first_of(const Labels& labels, std::initializer_list<std::string_view> names) {
+    for (const auto name : names) {
+        if (const auto value = label(labels, name); !value.empty()) return value;
+    }
+    return {};
+}
+
+bool is_port(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// "web-1:9100" -> "web-1", "[::1]:9100" -> "::1"; an address without a port stays as it is.
+std::string_view without_port(std::string_view instance) {
+    if (instance.starts_with('[')) {
+        const auto end = instance.find(']');
+        return end == std::string_view::npos ? instance : instance.substr(1, end - 1);
+    }
+    const auto colon = instance.rfind(':');
+    if (colon == std::string_view::npos || instance.find(':') != colon ||
+        !is_port(instance.substr(colon + 1))) {
+        return instance;
+    }
+    return instance.substr(0, colon);
+}
+
+EntityId join(std::string_view kind, std::string_view parent, std::string_view name) {
+    return {fmt::format("{}:{}/{}", kind, parent, name)};
+}
+
+}  // namespace
+
+std::string_view label(const Labels& labels, std::string_view name) {
+    const auto found = std::ranges::lower_bound(
+        labels, name, {}, [](const auto& pair) { return std::string_view(pair.first); });
+    if (found == labels.end() || found->first != name) return {};
+    return found->second;
+}
+
+std::string to_string(std::string_view metric, const Labels& labels) {
+    std::string text(metric);
+    char before = '{';
+    for (const auto& [name, value] : labels) {
+        text += before;
+        text += name;
+        text += "=\"";
+        for (const char c : value) {
+            if (c == '\\' || c == '"') text += '\\';
+            if (c == '\n') {
+                text += "\\n";
+            } else {
+                text += c;
+            }
+        }
+        text += '"';
+        before = ',';
+    }
+    if (before == ',') text += '}';
+    return text;
+}
+
+Result<std::vector<TimeSeries>> decode_metrics(std::string_view bytes,
+                                               std::string_view content_type,
+                                               std::string_view content_encoding,
+                                               const DecodeLimits& limits) {
+    VIGIE_TRY_ASSIGN(const Content content, parse_content_type(content_type));
+    if (content != Content::kRemoteWrite) {
+        return decode_otlp(decode_otlp_metrics, bytes, content_type, content_encoding, limits);
+    }
+    VIGIE_TRY_ASSIGN(const std::string body, decompress(bytes, content_encoding, limits.bytes_max));
+    return decode_remote_write(body, limits);
+}
+
+Result<std::vector<LogRecord>> decode_logs(std::string_view bytes, std::string_view content_type,
+                                           std::string_view content_encoding,
+                                           const DecodeLimits& limits) {
+    return decode_otlp(decode_otlp_logs, bytes, content_type, content_encoding, limits);
+}
+
+Result<std::vector<Span>> decode_traces(std::string_view bytes, std::string_view content_type,
+                                        std::string_view content_encoding,
+                                        const DecodeLimits& limits) {
+    return decode_otlp(decode_otlp_traces, bytes, content_type, content_encoding, limits);
+}
+
+EntityId entity_of(const Labels& labels, std::string_view metric) {
+    if (const auto name = first_of(labels, {"service.name", "service", "service_name"});
+        !name.empty()) {
+        return make_entity("service", name);
+    }
+    if (const auto space = first_of(labels, {"k8s.namespace.name", "namespace"}); !space.empty()) {
+        const auto deployment = first_of(labels, {"k8s.deployment.name", "deployment"});
+        if (!deployment.empty()) return join("deployment", space, deployment);
+        const auto pod = first_of(labels, {"k8s.pod.name", "pod"});
+        if (!pod.empty()) return join("pod", space, pod);
+    }
+    const auto node = first_of(labels, {"proxmox.node", "node"});
+    const auto guest = label(labels, "vmid");
+    if (!node.empty() && !guest.empty()) return join("vm", node, guest);
+    if (const auto host = label(labels, "host.name"); !host.empty()) {
+        return make_entity("host", host);
+    }
+    const auto instance = without_port(label(labels, "instance"));
+    const auto job = label(labels, "job");
+    if (!instance.empty() && (metric.starts_with("node_") || job == "node")) {
+        return make_entity("host", instance);
+    }
+    if (!job.empty()) return make_entity("service", job);
+    if (!instance.empty()) return make_entity("host", instance);
+    return {};
+}
+
+}  // namespace vigie::schemas
