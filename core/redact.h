@@ -1,0 +1,18 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vigie {
+
+// `text` with every occurrence of every secret replaced by "***". Secrets shorter than four
+// bytes are ignored: they would tear ordinary text apart. For messages that carry text from
+// libraries and peers, before they reach a log, a topic or a person.
+std::string redact(std::string_view text, std::span<const std::string> secrets);
+
+// At most `bytes_max` bytes of `text`, cut before a UTF-8 character and never inside one, with
+// control characters (line ends too) turned into blanks: one line for people.
+std::string one_line(std::string_view text, std::size_t bytes_max);
+
+}  // namespace vigie

@@ -1,0 +1,85 @@
+#include "responders/actions/kill_switch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace vigie::actions {
+
+namespace {
+
+constexpr std::size_t kContentBytesMax = 64;
+
+std::string reason(std::string_view doing, const std::string& path) {
+    return fmt::format("{} kill switch '{}': {}", doing, path, std::strerror(errno));
+}
+
+// Writes `text` to a new file beside `path` and moves it over it.
+Status replace_file(const std::string& path, std::string_view text) {
+    const auto fresh = fmt::format("{}.{}.new", path, ::getpid());
+    const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (file < 0) return fail(ErrorKind::kUnavailable, reason("create", fresh));
+    const bool written =
+        ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::fsync(file) == 0;
+    ::close(file);
+    if (!written || ::rename(fresh.c_str(), path.c_str()) != 0) {
+        auto message = reason("write", path);
+        ::unlink(fresh.c_str());
+        return fail(ErrorKind::kUnavailable, std::move(message));
+    }
+    const auto slash = path.rfind('/');
+    const auto folder = slash == std::string::npos ? std::string(".") : path.substr(0, slash + 1);
+    const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0) {
+        ::fsync(directory);
+        ::close(directory);
+    }
+    return {};
+}
+
+std::string_view trim(std::string_view text) {
+    constexpr std::string_view kBlanks = " \t\r\n";
+    const auto begin = text.find_first_not_of(kBlanks);
+    if (begin == std::string_view::npos) return {};
+    return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FileKillSwitch>> FileKillSwitch::open(std::string path) {
+    std::unique_ptr<FileKillSwitch> result(new FileKillSwitch(std::move(path)));
+    if (::access(result->path_.c_str(), F_OK) != 0 && errno == ENOENT) {
+        VIGIE_TRY(result->set(false));
+    }
+    return result;
+}
+
+Status FileKillSwitch::check_off() const {
+    const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return fail(ErrorKind::kUnavailable, reason("read", path_));
+    std::array<char, kContentBytesMax> buffer{};
+    const auto size = ::read(file, buffer.data(), buffer.size());
+    if (size < 0) {
+        auto message = reason("read", path_);
+        ::close(file);
+        return fail(ErrorKind::kUnavailable, std::move(message));
+    }
+    ::close(file);
+    const auto content = trim({buffer.data(), static_cast<std::size_t>(size)});
+    if (content == "off") return {};
+    if (content == "on") return fail(ErrorKind::kRefused, "the kill switch is on");
+    return fail(ErrorKind::kUnavailable,
+                fmt::format("kill switch '{}' holds neither \"on\" nor \"off\"", path_));
+}
+
+Status FileKillSwitch::set(bool on) {
+    return replace_file(path_, on ? "on\n" : "off\n");
+}
+
+}  // namespace vigie::actions
