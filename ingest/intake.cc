@@ -27,6 +27,18 @@ std::string one_line(std::string_view text) {
     return line;
 }
 
+// A body becomes one message, with room for its headers: what the bus cannot hold is refused at
+// the door.
+Intake::Options bounded(Intake::Options options, const streams::Bus& bus) {
+    constexpr std::size_t kHeadersBytesMax = 64 * 1024;
+    const std::size_t message_bytes_max = bus.message_bytes_max();
+    VIGIE_ASSERT(message_bytes_max > 2 * kHeadersBytesMax);
+    const std::size_t bytes_max = message_bytes_max - kHeadersBytesMax;
+    options.body_bytes_max = std::min(options.body_bytes_max, bytes_max);
+    options.dead_letter_bytes_max = std::min(options.dead_letter_bytes_max, bytes_max);
+    return options;
+}
+
 double seconds_between(SteadyTime from, SteadyTime to) {
     return std::chrono::duration<double>(to - from).count();
 }
@@ -35,7 +47,11 @@ double seconds_between(SteadyTime from, SteadyTime to) {
 
 Intake::Intake(Options options, streams::Bus& bus, const Clock& clock, MetricsRegistry& metrics,
                Log& log)
-    : options_(std::move(options)), bus_(bus), clock_(clock), metrics_(metrics), log_(log) {}
+    : options_(bounded(std::move(options), bus)),
+      bus_(bus),
+      clock_(clock),
+      metrics_(metrics),
+      log_(log) {}
 
 std::optional<Arrival> Intake::arrive(std::string_view source, http::Request request,
                                       http::Respond respond, RefusalAnswer refusal) {
