@@ -258,8 +258,13 @@ void Call::read() {
     parser_->header_limit(kHeaderBytesMax);
     parser_->body_limit(options_.body_bytes_max);
     parser_->skip(message_.method() == bhttp::verb::head);
-    bhttp::async_read(*stream_, buffer_, *parser_,
-                      [this](error_code error, std::size_t) { on_read(error); });
+    // In two steps: in one, Beast 1.74 forgets that the Content-Length is above the limit when the
+    // body is in the same packet as the headers.
+    bhttp::async_read_header(*stream_, buffer_, *parser_, [this](error_code error, std::size_t) {
+        if (error || outcome_) return on_read(error);
+        bhttp::async_read(*stream_, buffer_, *parser_,
+                          [this](error_code failed, std::size_t) { on_read(failed); });
+    });
 }
 
 void Call::on_read(error_code error) {

@@ -29,17 +29,17 @@ struct ClientOptions {
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::milliseconds total_timeout{30000};  // From the call to the last byte
     std::size_t body_bytes_max = 16 * 1024 * 1024;
-    std::string ca_file;             // PEM; empty: the system's
-    std::string certificate_sha256;  // Hex: accept exactly this certificate, whoever signed it
-    bool allow_link_local = false;   // 169.254/16 and fe80::/10 are refused otherwise
+    std::string ca_file{};             // PEM; empty: the system's
+    std::string certificate_sha256{};  // Hex: accept exactly this certificate, whoever signed it
+    bool allow_link_local = false;     // 169.254/16 and fe80::/10 are refused otherwise
 };
 
 struct ClientRequest {
     std::string method = "GET";
-    std::string url;
-    std::vector<std::pair<std::string, std::string>> headers;
-    std::string
-        body;  // Sent with Content-Length, never chunked; none at all when empty on GET and DELETE.
+    std::string url{};
+    std::vector<std::pair<std::string, std::string>> headers{};
+    // Sent with Content-Length, never chunked; none at all when empty on GET and DELETE.
+    std::string body{};
 };
 
 // Sends one request on a new connection and waits for the whole response. Any status is a

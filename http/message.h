@@ -10,16 +10,16 @@
 namespace vigie::http {
 
 struct Request {
-    std::string method;                                      // "GET", as received.
-    std::string path;                                        // Percent-decoded, without the query.
-    std::vector<std::pair<std::string, std::string>> query;  // Percent-decoded, in order.
-    std::vector<std::pair<std::string, std::string>> headers;  // Names in lower case, in order.
-    std::vector<std::string> path_parts;  // What the route's "{…}" matched, in order.
-    std::string body;    // Complete; transfer coding is undone, content coding is not.
-    std::string remote;  // "127.0.0.1:51234"
+    std::string method{};  // "GET", as received.
+    std::string path{};    // Percent-decoded, without the query.
+    std::vector<std::pair<std::string, std::string>> query{};    // Percent-decoded, in order.
+    std::vector<std::pair<std::string, std::string>> headers{};  // Names in lower case, in order.
+    std::vector<std::string> path_parts{};  // What the route's "{…}" matched, in order.
+    std::string body{};    // Complete; transfer coding is undone, content coding is not.
+    std::string remote{};  // "127.0.0.1:51234"
     // Path and query as received. The router splits this one into segments, so that "%2F" stays
     // inside its segment; when it is empty (a request made by hand) it splits `path`.
-    std::string target;
+    std::string target{};
 
     // "" when absent; `name` in lower case. The first one when there are several.
     std::string_view header(std::string_view name) const;
@@ -28,8 +28,8 @@ struct Request {
 
 struct Response {
     int status = 200;
-    std::vector<std::pair<std::string, std::string>> headers;
-    std::string body;
+    std::vector<std::pair<std::string, std::string>> headers{};
+    std::string body{};
 
     static Response text(int status, std::string body);    // text/plain; charset=utf-8
     static Response json(int status, std::string body);    // application/json

@@ -45,18 +45,20 @@ using WebSocketHandler = std::function<void(std::shared_ptr<WebSocket>)>;
 class Server {
 public:
     struct Options {
-        std::string name;                   // Label of metrics: "api"
+        std::string name{};                 // Label of metrics: "api"
         std::string address = "127.0.0.1";  // IPv4 or IPv6
         std::uint16_t port = 0;             // 0: a free one, see port()
-        std::optional<TlsFiles> tls;
+        std::optional<TlsFiles> tls{};
         std::size_t body_bytes_max = 16 * 1024 * 1024;
         std::size_t header_bytes_max = 32 * 1024;  // 1 KiB to 60 KiB
         std::chrono::seconds request_timeout{30};  // To receive one request completely
         std::chrono::seconds idle_timeout{120};    // Between requests, and to take one answer
         std::size_t connections_max = 4096;
         unsigned threads = 2;
-        std::string websocket_path;  // Empty: no WebSocket
-        WebSocketHandler on_websocket;
+        std::string websocket_path{};  // Empty: no WebSocket
+        // A WebSocket client that does not even answer pings for so long is closed.
+        std::chrono::seconds websocket_silence_max{60};
+        WebSocketHandler on_websocket{};
     };
 
     // kConflict when the address is in use, kInvalid for an address, certificate, key or option

@@ -16,7 +16,6 @@ namespace websocket = beast::websocket;
 constexpr std::size_t kQueueMax = 256;              // Promised in server.h.
 constexpr std::size_t kMessageBytesMax = 4 * 1024;  // From clients; what they say is ignored.
 constexpr std::chrono::seconds kCloseWaitMax{5};
-constexpr std::chrono::seconds kSilenceMax{60};  // A ping goes out after half of it.
 
 class WebSocketSession;
 
@@ -67,8 +66,11 @@ public:
 
     void start() {
         outbox_->attach(shared_from_this());
-        stream_.set_option(websocket::stream_base::timeout{kCloseWaitMax, kSilenceMax, true});
+        // A ping goes out after half of the silence.
+        stream_.set_option(websocket::stream_base::timeout{
+            kCloseWaitMax, core_->options.websocket_silence_max, true});
         stream_.read_message_max(kMessageBytesMax);
+        stream_.auto_fragment(false);
         stream_.async_accept(request_, [self = shared_from_this()](error_code error) {
             if (error || self->finished_) return self->abort();
             self->core_->count_request(101);

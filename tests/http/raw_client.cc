@@ -97,11 +97,11 @@ std::string RawClient::read_to_end() {
     return std::move(buffer_);
 }
 
-SilentListener::SilentListener() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+SilentListener::SilentListener(int backlog) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
     auto address = loopback(0);
     socklen_t size = sizeof address;
     ::bind(fd_, reinterpret_cast<const sockaddr*>(&address), size);
-    ::listen(fd_, 16);
+    ::listen(fd_, backlog);
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
 }
@@ -110,19 +110,48 @@ SilentListener::~SilentListener() {
     ::close(fd_);
 }
 
-std::string SilentListener::serve_once(std::string_view reply, std::size_t bytes) {
-    std::string request;
-    if (!wait_for(fd_, POLLIN)) return request;
+int SilentListener::accept_request(std::string& request) {
+    if (!wait_for(fd_, POLLIN)) return -1;
     const int peer = ::accept(fd_, nullptr, nullptr);
-    while (request.size() < bytes && wait_for(peer, POLLIN)) {
+    while (!request.contains("\r\n\r\n") && wait_for(peer, POLLIN)) {
         char text[4096];
         const auto got = ::recv(peer, text, sizeof text, 0);
         if (got <= 0) break;
         request.append(text, static_cast<std::size_t>(got));
     }
+    return peer;
+}
+
+std::string SilentListener::serve_once(std::string_view reply) {
+    std::string request;
+    const int peer = accept_request(request);
     ::send(peer, reply.data(), reply.size(), MSG_NOSIGNAL);
+    // Closing with unread bytes would reset the connection and may destroy the reply.
+    ::shutdown(peer, SHUT_WR);
+    char text[4096];
+    while (wait_for(peer, POLLIN) && ::recv(peer, text, sizeof text, 0) > 0) {
+    }
     ::close(peer);
     return request;
+}
+
+void SilentListener::read_request_then(const std::function<void()>& next) {
+    std::string request;
+    const int peer = accept_request(request);
+    next();
+    wait_for(peer, POLLIN);
+    ::close(peer);
+}
+
+void SilentListener::serve_slowly(const std::atomic<bool>& done) {
+    std::string request;
+    const int peer = accept_request(request);
+    constexpr std::string_view kHead = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    ::send(peer, kHead.data(), kHead.size(), MSG_NOSIGNAL);
+    while (!done.load() && ::send(peer, "x", 1, MSG_NOSIGNAL) == 1) {
+        sleep_for(std::chrono::milliseconds{10});
+    }
+    ::close(peer);
 }
 
 }  // namespace vigie::http::test

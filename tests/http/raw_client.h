@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,7 @@ public:
     ~RawClient() { close(); }
 
     bool connected() const { return fd_ >= 0; }
+    int descriptor() const { return fd_; }
     bool send(std::string_view bytes);  // False when the peer has gone or takes no more.
     void shrink_receive_buffer();
 
@@ -39,19 +42,27 @@ private:
     std::string buffer_;
 };
 
-// A TCP port that accepts and then stays silent, or does not even accept.
+// A TCP port behind which nothing answers, except what serve_once() is told to say.
 class SilentListener {
 public:
-    SilentListener();
+    // With `backlog` 0 the second connection that nobody accepts is not even established.
+    explicit SilentListener(int backlog = 16);
     SilentListener(const SilentListener&) = delete;
     SilentListener& operator=(const SilentListener&) = delete;
     ~SilentListener();
 
     std::uint16_t port() const { return port_; }
-    // Waits for a connection, reads `bytes` of its request, answers `reply`, and closes it.
-    std::string serve_once(std::string_view reply, std::size_t bytes = 1);
+    // Waits for a connection, reads until the end of the headers, answers `reply`, and closes.
+    // Returns what it read.
+    std::string serve_once(std::string_view reply);
+    // Waits for a connection and its request, then calls `next`, then waits for the peer to leave.
+    void read_request_then(const std::function<void()>& next);
+    // Waits for a request and sends one byte of a long answer now and then, until `done`.
+    void serve_slowly(const std::atomic<bool>& done);
 
 private:
+    int accept_request(std::string& request);  // -1 when nobody came
+
     int fd_ = -1;
     std::uint16_t port_ = 0;
 };

@@ -1,0 +1,1 @@
+vigie_fuzz(url vigie_http)
