@@ -36,7 +36,7 @@ class MemoryBus final : public Bus {
 public:
     struct Options {
         std::uint64_t seed = 1;
-        Faults faults;
+        Faults faults{};
         std::size_t message_bytes_max = kMessageBytesMax;
     };
 

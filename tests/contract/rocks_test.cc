@@ -1,0 +1,365 @@
+// What only the embedded log promises: disks, processes and limits.
+#include <csignal>
+#include <functional>
+#include <future>
+
+#include <sys/wait.h>
+
+#include <rocksdb/db.h>
+#include <catch2/catch.hpp>
+
+#include "core/rng.h"
+#include "core/system_clock.h"
+#include "streams/rocks/encoding.h"
+#include "streams/worker.h"
+#include "tests/contract/harness.h"
+
+namespace vigie::streams::rocks {
+
+using namespace std::chrono_literals;
+using Values = std::vector<std::string>;
+
+namespace {
+
+// Opens the closed log with RocksDB itself and lets `change` write into it.
+void tamper(const std::string& path,
+            const std::function<void(rocksdb::DB&, rocksdb::ColumnFamilyHandle* in)>& change) {
+    std::vector<std::string> names;
+    VIGIE_ASSERT(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const auto& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions{});
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* raw = nullptr;
+    VIGIE_ASSERT(rocksdb::DB::Open({}, path, families, &handles, &raw).ok());
+    const std::unique_ptr<rocksdb::DB> db(raw);
+    for (auto* handle : handles) {
+        if (handle->GetName() == "topic:in") change(*db, handle);
+    }
+    for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+}
+
+Worker::Options copier() {
+    class Copier final : public Processor {
+        Status on_record(const Record& record, Context& context) override {
+            VIGIE_TRY_ASSIGN(const auto count, context.get("count"));
+            const std::string next = std::to_string(count ? std::stoll(*count) + 1 : 1);
+            context.put("count", next);
+            context.emit(msg("", record.message.value + "=" + next, "out"));
+            return {};
+        }
+        Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
+    };
+    Worker::Options options;
+    options.stage = "copy";
+    options.subscription = {"copy", {"in"}};
+    options.make_processor = [](const Partition&) { return std::make_unique<Copier>(); };
+    return options;
+}
+
+// Appends numbers from `first` on, says each acknowledged one on `pipe`, and copies them with
+// a worker, until it is killed.
+[[noreturn]] void append_until_killed(const RocksBus::Options& options, std::int64_t first,
+                                      int pipe) {
+    SystemClock clock;
+    MetricsRegistry metrics;
+    const auto log = make_stderr_log(LogLevel::kError);
+    auto bus = RocksBus::open(options, clock, metrics);
+    VIGIE_ASSERT(bus.has_value());
+    auto worker = Worker::open(**bus, copier(), metrics, *log, clock);
+    VIGIE_ASSERT(worker.has_value());
+    for (std::int64_t number = first;; ++number) {
+        (*bus)->append({msg("", std::to_string(number))}, [number, pipe](Status status) {
+            if (status) VIGIE_ASSERT(write(pipe, &number, sizeof number) == sizeof number);
+        });
+        if (number % 16 == 0) VIGIE_ASSERT((*worker)->step(kNow).has_value());
+    }
+}
+
+}  // namespace
+
+TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copied once",
+          "[contract]") {
+    RocksHarness harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    harness.close();
+    Rng rng(7);
+    std::int64_t first = 0;
+    for (int round = 0; round < 6; ++round) {
+        int ends[2];
+        REQUIRE(pipe(ends) == 0);
+        const pid_t child = fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            append_until_killed(harness.options(), first, ends[1]);
+        }
+        close(ends[1]);
+        std::int64_t acknowledged = -1;
+        std::int64_t number = 0;
+        const auto kill_after = static_cast<std::int64_t>(1 + rng.below(300));
+        for (std::int64_t seen = 0; read(ends[0], &number, sizeof number) == sizeof number;) {
+            acknowledged = std::max(acknowledged, number);
+            if (++seen == kill_after) kill(child, SIGKILL);
+        }
+        close(ends[0]);
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        REQUIRE(WIFSIGNALED(status));
+
+        harness.reopen();
+        const auto range = *harness.bus().range({"in", 0});
+        CHECK(range.begin == 0);
+        CHECK(range.end > acknowledged);
+        const auto records =
+            *harness.bus().read({"in", 0}, 0, {.records_max = 1'000'000, .wait_max = 0ms});
+        REQUIRE(static_cast<Offset>(records.size()) == range.end);
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            REQUIRE(records[i].offset == static_cast<Offset>(i));
+            REQUIRE(records[i].message.value == std::to_string(i));
+        }
+        first = range.end;
+
+        MemoryLog log;
+        auto worker = *Worker::open(harness.bus(), copier(), harness.metrics, log, harness.clock);
+        while (*worker->step({.records_max = 97, .wait_max = 0ms}) != 0) {
+        }
+        const auto copies =
+            *harness.bus().read({"out", 0}, 0, {.records_max = 1'000'000, .wait_max = 0ms});
+        REQUIRE(copies.size() == records.size());
+        for (std::size_t i = 0; i < copies.size(); ++i) {
+            REQUIRE(copies[i].message.value == std::to_string(i) + "=" + std::to_string(i + 1));
+        }
+        worker.reset();
+        harness.close();
+    }
+    CHECK(first >= 6);
+}
+
+TEST_CASE("rocks: a damaged record is kCorrupt and names its place", "[contract]") {
+    RocksHarness harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    REQUIRE(append_and_wait(harness.bus(), {msg("", "aaaa"), msg("", "bbbb")}).has_value());
+    harness.close();
+    tamper(harness.options().path, [](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* in) {
+        std::string chunk;
+        REQUIRE(db.Get({}, in, chunk_key(0, 0), &chunk).ok());
+        chunk[chunk.find("bbbb")] = 'c';
+        REQUIRE(db.Put({}, in, chunk_key(0, 0), chunk).ok());
+    });
+    harness.reopen();
+    const auto read = harness.bus().read({"in", 0}, 0, kNow);
+    REQUIRE_FALSE(read.has_value());
+    CHECK(read.error().kind == ErrorKind::kCorrupt);
+    CHECK(read.error().message == "in/0@1: the record fails its check");
+    TestListener listener;
+    const auto consumer = *harness.bus().subscribe({"g", {"in"}}, listener);
+    CHECK(consumer->poll(kNow).error().kind == ErrorKind::kCorrupt);
+    // The record before it can still be had.
+    CHECK(values_of(*harness.bus().read({"in", 0}, 0, {.records_max = 1, .wait_max = 0ms})) ==
+          Values{"aaaa"});
+}
+
+TEST_CASE("rocks: a torn chunk and a missing chunk are kCorrupt", "[contract]") {
+    RocksHarness harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    for (const char* value : {"one", "two", "three"}) {
+        REQUIRE(append_and_wait(harness.bus(), {msg("", value)}).has_value());
+    }
+    harness.close();
+    tamper(harness.options().path, [](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* in) {
+        std::string chunk;
+        REQUIRE(db.Get({}, in, chunk_key(0, 2), &chunk).ok());
+        chunk.pop_back();
+        REQUIRE(db.Put({}, in, chunk_key(0, 2), chunk).ok());
+        REQUIRE(db.Delete({}, in, chunk_key(0, 1)).ok());
+    });
+    harness.reopen();
+    const auto torn = harness.bus().read({"in", 0}, 2, kNow);
+    REQUIRE_FALSE(torn.has_value());
+    CHECK(torn.error().kind == ErrorKind::kCorrupt);
+    CHECK(torn.error().message == "in/0@2: the chunk is cut short");
+    const auto missing = harness.bus().read({"in", 0}, 0, kNow);
+    REQUIRE_FALSE(missing.has_value());
+    CHECK(missing.error().kind == ErrorKind::kCorrupt);
+    CHECK(missing.error().message == "in/0@1: records are missing");
+}
+
+TEST_CASE("rocks: a folder of a newer format is refused", "[contract]") {
+    RocksHarness harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    harness.close();
+    tamper(harness.options().path, [](rocksdb::DB& db, rocksdb::ColumnFamilyHandle*) {
+        REQUIRE(db.Put({}, std::string(kFormatKey), "\2").ok());
+    });
+    const auto opened = RocksBus::open(harness.options(), harness.clock, harness.metrics);
+    REQUIRE_FALSE(opened.has_value());
+    CHECK(opened.error().kind == ErrorKind::kCorrupt);
+}
+
+TEST_CASE("rocks: the folder belongs to one bus at a time", "[contract]") {
+    RocksHarness harness;
+    const auto second = RocksBus::open(harness.options(), harness.clock, harness.metrics);
+    REQUIRE_FALSE(second.has_value());
+    CHECK(second.error().kind == ErrorKind::kConflict);
+    harness.close();
+
+    // A process that holds the folder until we close our end of the pipe.
+    int ready[2];
+    int hold[2];
+    REQUIRE(pipe(ready) == 0);
+    REQUIRE(pipe(hold) == 0);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        close(hold[1]);
+        const auto bus = RocksBus::open(harness.options(), harness.clock, harness.metrics);
+        char byte = bus ? 'y' : 'n';
+        VIGIE_ASSERT(write(ready[1], &byte, 1) == 1);
+        VIGIE_ASSERT(read(hold[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    close(hold[0]);
+    char byte = 0;
+    REQUIRE(read(ready[0], &byte, 1) == 1);
+    CHECK(byte == 'y');
+    const auto third = RocksBus::open(harness.options(), harness.clock, harness.metrics);
+    REQUIRE_FALSE(third.has_value());
+    CHECK(third.error().kind == ErrorKind::kConflict);
+    close(hold[1]);
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(RocksBus::open(harness.options(), harness.clock, harness.metrics).has_value());
+    close(ready[0]);
+    close(ready[1]);
+}
+
+TEST_CASE("rocks: a folder that cannot be made is kUnavailable", "[contract]") {
+    RocksHarness harness;
+    auto options = harness.options();
+    options.path = "/dev/null/vigie";
+    const auto opened = RocksBus::open(options, harness.clock, harness.metrics);
+    REQUIRE_FALSE(opened.has_value());
+    CHECK(opened.error().kind == ErrorKind::kUnavailable);
+}
+
+TEST_CASE("rocks: a full queue refuses appends, and what was taken is still written",
+          "[contract]") {
+    RocksHarness harness;
+    auto options = harness.options();
+    options.append_queue_max = 3;
+    harness.open(options);
+    Bus& bus = harness.bus();
+    REQUIRE(make_topics(bus).has_value());
+    // Holds the committer's thread inside an answer while the queue fills.
+    std::promise<void> inside;
+    std::promise<void> release;
+    bus.append({msg("", "first")}, [&](Status) {
+        inside.set_value();
+        release.get_future().wait();
+    });
+    inside.get_future().wait();
+    std::atomic<int> acknowledged{0};
+    const auto count = [&](Status status) { acknowledged += status ? 1 : 0; };
+    bus.append({msg("", "1"), msg("", "2")}, count);
+    bus.append({msg("", "3")}, count);
+    Status refused;
+    bus.append({msg("", "4")}, [&](Status status) { refused = std::move(status); });
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == ErrorKind::kOverloaded);
+    release.set_value();
+    REQUIRE(bus.read({"in", 0}, 3, {.records_max = 1, .wait_max = 60s})->size() == 1);
+    REQUIRE(append_and_wait(bus, {msg("", "5")}).has_value());
+    CHECK(acknowledged == 2);
+    CHECK(values_on(bus, "in") == Values{"first", "1", "2", "3", "5"});
+    CHECK_THAT(harness.metrics.expose(),
+               Catch::Contains("vigie_streams_log_refused_total{reason=\"queue_full\"} 1"));
+}
+
+namespace {
+
+// Retention runs after a commit, once a second of the clock has passed. Two rounds, because
+// the answer may come before the pass.
+void run_retention(RocksHarness& harness, const std::function<bool()>& done) {
+    for (int i = 0; i < 1000 && !done(); ++i) {
+        harness.clock.advance(1s);
+        REQUIRE(append_and_wait(harness.bus(), {msg("", "tick", "out")}).has_value());
+    }
+    REQUIRE(done());
+}
+
+}  // namespace
+
+TEST_CASE("rocks: retention by size removes the oldest and keeps what was asked for",
+          "[contract]") {
+    RocksHarness harness;
+    const std::vector<TopicOptions> topics{
+        {.name = "in", .retention_bytes = 10'000},
+        {.name = "out"},
+        {.name = "kept", .retention_bytes = 10'000, .compacted = true}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    for (int i = 0; i < 300; ++i) {
+        const std::string value = std::to_string(i) + std::string(90, '.');
+        REQUIRE(
+            append_and_wait(harness.bus(), {msg("", value), msg("", value, "kept")}).has_value());
+    }
+    run_retention(harness, [&] { return harness.bus().range({"in", 0})->begin > 200; });
+    const auto range = *harness.bus().range({"in", 0});
+    CHECK(range.end == 300);
+    CHECK(range.begin <= 223);  // 77 records of 129 bytes are 10,000 bytes.
+    CHECK(harness.bus().range({"kept", 0})->begin == 0);
+
+    TestListener listener;
+    {
+        const auto consumer = *harness.bus().subscribe({"g", {"in"}}, listener);
+        const auto records = *consumer->poll(kNow);
+        REQUIRE_FALSE(records.empty());
+        CHECK(records.front().offset == range.begin);
+        CHECK(static_cast<Offset>(records.size()) == range.end - range.begin);
+    }
+    harness.reopen();
+    CHECK(harness.bus().range({"in", 0})->begin == range.begin);
+    const auto records = records_on(harness.bus(), "in");
+    CHECK(records.front().offset == range.begin);
+    CHECK(records.front().message.value.starts_with(std::to_string(range.begin)));
+}
+
+TEST_CASE("rocks: retention by time may empty a partition, and offsets go on", "[contract]") {
+    RocksHarness harness;
+    const std::vector<TopicOptions> topics{{.name = "in", .retention = 100s}, {.name = "out"}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    REQUIRE(append_and_wait(harness.bus(), {msg("", "0"), msg("", "1")}).has_value());
+    harness.clock.advance(60s);
+    REQUIRE(append_and_wait(harness.bus(), {msg("", "2")}).has_value());
+    harness.clock.advance(60s);
+    run_retention(harness, [&] { return harness.bus().range({"in", 0})->begin == 2; });
+    CHECK(values_on(harness.bus(), "in") == Values{"2"});
+    harness.clock.advance(100s);
+    run_retention(harness, [&] { return harness.bus().range({"in", 0})->begin == 3; });
+    CHECK(values_on(harness.bus(), "in").empty());
+
+    harness.reopen();
+    CHECK(harness.bus().range({"in", 0})->begin == 3);
+    CHECK(harness.bus().range({"in", 0})->end == 3);
+    REQUIRE(append_and_wait(harness.bus(), {msg("", "3")}).has_value());
+    const auto records = records_on(harness.bus(), "in");
+    REQUIRE(records.size() == 1);
+    CHECK(records[0].offset == 3);
+    CHECK_THAT(harness.metrics.expose(),
+               Catch::Contains("vigie_streams_log_records_expired_total 3"));
+}
+
+TEST_CASE("rocks: closing answers everything that waits", "[contract]") {
+    RocksHarness harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    std::atomic<int> acknowledged{0};
+    for (int i = 0; i < 500; ++i) {
+        harness.bus().append({msg("", std::to_string(i))},
+                             [&](Status status) { acknowledged += status ? 1 : 0; });
+    }
+    harness.close();
+    CHECK(acknowledged == 500);
+    harness.reopen();
+    CHECK(harness.bus().range({"in", 0})->end == 500);
+}
+
+}  // namespace vigie::streams::rocks

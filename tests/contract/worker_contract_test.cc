@@ -1,0 +1,76 @@
+// A worker on every bus: what a step makes durable survives reopening, exactly once.
+#include <catch2/catch.hpp>
+
+#include "streams/worker.h"
+#include "tests/contract/harness.h"
+
+namespace vigie::streams {
+
+using namespace std::chrono_literals;
+using Values = std::vector<std::string>;
+
+namespace {
+
+EventTime at(std::int64_t seconds) {
+    return EventTime{std::chrono::seconds{seconds}};
+}
+
+Message timed(std::string value, std::int64_t seconds) {
+    return {"in", "", std::move(value), {{"kind", "tick"}}, at(seconds)};
+}
+
+// Counts records, sets a timer for each "set", refuses each "bad".
+class Counting final : public Processor {
+public:
+    Status on_record(const Record& record, Context& context) override {
+        VIGIE_TRY_ASSIGN(const auto before, context.get("n"));
+        const std::string n = std::to_string(before ? std::stoi(*before) + 1 : 1);
+        context.put("n", n);
+        context.emit(msg("", record.message.value + "=" + n, "out"));
+        if (record.message.value == "set") {
+            context.set_timer("t", record.message.event_time + 10s);
+        }
+        if (record.message.value == "bad") return fail(ErrorKind::kInvalid, "bad");
+        return {};
+    }
+    Status on_timer(std::string_view name, EventTime, Context& context) override {
+        VIGIE_TRY_ASSIGN(const auto n, context.get("n"));
+        context.emit(msg("", std::string(name) + " after " + n.value_or("nothing"), "out"));
+        return {};
+    }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("worker: state, timers, watermark and dead letters survive reopening",
+                   "[contract]", MemoryHarness, RocksHarness) {
+    TestType harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    TestClock clock;
+    MetricsRegistry metrics;
+    MemoryLog log;
+    const std::vector<Message> script{timed("a", 1),    timed("set", 5), timed("bad", 6),
+                                      timed("late", 2), timed("b", 14),  timed("c", 15),
+                                      timed("d", 16)};
+    for (const Message& message : script) {
+        REQUIRE(append_and_wait(harness.bus(), {message}).has_value());
+        Worker::Options options;
+        options.stage = "count";
+        options.subscription = {"count", {"in"}};
+        options.make_processor = [](const Partition&) { return std::make_unique<Counting>(); };
+        {
+            auto worker = *Worker::open(harness.bus(), options, metrics, log, clock);
+            while (*worker->step(kNow) != 0) {
+            }
+        }
+        harness.reopen();
+    }
+    CHECK(values_on(harness.bus(), "out") ==
+          Values{"a=1", "set=2", "late=3", "b=4", "t after 4", "c=5", "d=6"});
+    CHECK(values_on(harness.bus(), "vigie.deadletter") == Values{"bad"});
+    CHECK(*harness.bus().group_position("count", {"in", 0}) == 7);
+    CHECK_THAT(metrics.expose(),
+               Catch::Contains("vigie_streams_records_late_total{stage=\"count\"} 1"));
+}
+
+}  // namespace vigie::streams
