@@ -51,6 +51,7 @@ class Follower:
         self._tell_evidence(incident)
         self._tell_cause(incident)
         self._tell_plan(incident)
+        self._tell_symptoms(incident)
         for entry in incident["timeline"]:
             told = entry["kind"] in TOLD_OTHERWISE
             if not told and self._first_time("entry", entry["at"], entry["kind"], entry["text"]):
@@ -63,6 +64,12 @@ class Follower:
             self._evidence += 1
             if self._evidence <= EVIDENCE_SHOWN:
                 self._terminal.step(f"evidence: {item['kind']} on {item['entity']}: {item['text']}")
+
+    def _tell_symptoms(self, incident):
+        symptoms = [item for item in incident["evidence"] if item["symptom"]]
+        clear = sum(1 for item in symptoms if item.get("cleared_at"))
+        if clear and self._first_time("clear", clear, len(symptoms)):
+            self._terminal.step(f"symptoms clear: {clear} of {len(symptoms)}")
 
     def _tell_cause(self, incident):
         cause = cause_of(incident)

@@ -1,6 +1,8 @@
 """The configuration files of the demo's programs, written for the ports of one run."""
 import json
 
+from cluster import NAMESPACE, TOKEN
+
 GITHUB_SECRET = "demo-webhook-secret"
 SERVICES = ("frontend", "checkout", "payments")
 
@@ -74,3 +76,71 @@ def deployment_webhook(number, version):
         "repository": repository,
         "sender": {"login": "dana"},
     })
+
+
+# What a site would leave at its defaults is set here only because a demo has no hour to learn
+# what is normal, and no ten minutes to watch whether a repair holds.
+VIGIE = """\
+data: {data}
+listen:
+  api: 127.0.0.1:{api}
+  otlp: 127.0.0.1:{otlp_http}
+  alertmanager: 127.0.0.1:{alertmanager}
+
+ingest:
+  github:
+    secret: {secret}
+
+detect:
+  metrics: {{warmup_points: 15, warmup_span: 15s}}
+  traces: {{window: 2s, lateness: 1s, requests_min: 10, warmup_windows: 5, warmup_span: 10s,
+           odd_windows: 2}}
+  logs: {{window: 2s, lateness: 1s, warmup_lines: 100, warmup_span: 10s}}
+  rules:
+    - name: OrdersFail
+      metric: http_requests_total
+      matchers: ['code=~5??']
+      aggregation: rate
+      window: 10s
+      divide_by: {{metric: http_requests_total, aggregation: rate, window: 10s}}
+      group_by: [service]
+      compare: '>'
+      threshold: 0.1
+      for: 3s
+      severity: warning
+      symptom: errors
+      unit: ratio
+      summary: 'too many orders fail at {{entity}}'
+
+agent:
+  modes:
+    - {{action: kubernetes.rollback_deployment, target: '*', mode: approve}}
+  diagnose_after: 5s
+  correlation_window: 15s
+  approval_expiry: 15m
+  verify_hold: 5s
+  verify_timeout: 60s
+
+inventory:
+{inventory}
+actions:
+  kubernetes:
+    server_url: http://127.0.0.1:{kubernetes}
+    token: {token}
+"""
+
+CALLEES = {"frontend": ["checkout"], "checkout": ["payments"], "payments": []}
+
+
+def inventory_entry(name):
+    callees = "".join(f"service:{callee}" for callee in CALLEES[name])
+    return (f"  - entity: service:{name}\n"
+            f"    attributes: {{kubernetes.namespace: {NAMESPACE}, "
+            f"kubernetes.deployment: {name}}}\n"
+            f"    depends_on: [{callees}]\n")
+
+
+def write_vigie(folder, ports):
+    (folder / "vigie.yaml").write_text(VIGIE.format(
+        data=folder / "data", secret=GITHUB_SECRET, token=TOKEN,
+        inventory="".join(map(inventory_entry, SERVICES)), **ports))

@@ -51,10 +51,9 @@ class Version:
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if stamp == self._stamp:
                 return
-            images = json.loads(self._file.read_text())["deployments"][self._deployment]["images"]
-            image = next(iter(images.values()))
-            self._stamp, self._value = stamp, image.rsplit(":", 1)[-1]
-        except (OSError, ValueError, KeyError, StopIteration):
+            deployed = json.loads(self._file.read_text())[self._deployment]
+            self._stamp, self._value = stamp, deployed["version"]
+        except (OSError, ValueError, KeyError):
             pass  # Being written just now: the next request looks again.
 
 
