@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/result.h"
@@ -8,6 +10,8 @@
 #include "schemas/events.h"
 
 namespace vigie::agent {
+
+class PolicyView;
 
 // What the agent may do with a signal: remember, and say. Implemented by app/ on a step of the
 // stream, and by a recorder in tests.
@@ -28,10 +32,23 @@ public:
 // the same signals in the same order give the same outputs, also across restarts at any point.
 class Agent {
 public:
+    Agent();
+    ~Agent();
+    Agent(const Agent&) = delete;
+    Agent& operator=(const Agent&) = delete;
+
     // `now` is the watermark: event time never runs back here. Unknown or meaningless events
     // are recorded in the audit and change nothing else. Errors are those of the state only.
     Status on_event(const schemas::Event& event, EventTime now, AgentContext& context);
     Status on_timer(std::string_view name, EventTime now, AgentContext& context);
+
+private:
+    Result<const PolicyView*> view(AgentContext& context);
+    Status on_policy(const schemas::Event& event, EventTime now, AgentContext& context);
+
+    // A cache of the policy in the state, which decides what it is; nothing else is kept.
+    std::unique_ptr<const PolicyView> view_;
+    std::string view_id_;
 };
 
 }  // namespace vigie::agent

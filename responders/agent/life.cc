@@ -1,0 +1,163 @@
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "responders/agent/limits.h"
+#include "responders/agent/notices.h"
+#include "responders/agent/postmortem.h"
+#include "responders/agent/state_keys.h"
+#include "responders/agent/turn.h"
+
+// The arrows of an incident's life that are not about making or running a plan.
+namespace vigie::agent {
+
+using schemas::IncidentState;
+
+void Turn::withdraw_plan(Case& item, std::string_view status) {
+    if (!item.incident.plan) return;
+    for (auto& step : item.incident.plan->steps) {
+        if (step.status == "planned") step.status = status;
+    }
+}
+
+// `page`: things are no longer as the people were told, so they are called again; otherwise a
+// note under the first page says who has it now.
+Status Turn::escalate(Case& item, Hold hold, std::string reason, bool page) {
+    const auto before = item.work.hold;
+    item.work.hold = hold;
+    const bool news = item.incident.state != IncidentState::kEscalated || page || before != hold;
+    if (news) {
+        notify(item, page ? "page" : "update", "escalated", escalation_text(item.incident, reason));
+    }
+    audit("escalated", item.incident.id.value, reason);
+    move(item, IncidentState::kEscalated, std::move(reason));
+    return {};
+}
+
+Status Turn::begin_verifying(Case& item) {
+    auto& work = item.work;
+    const auto& plan = *item.incident.plan;
+    work.verify_until = at(item) + plan.verify_timeout;
+    work.clear_until.reset();
+    start_timer(item, kVerifyTimer, *work.verify_until);
+    move(item, IncidentState::kVerifying,
+         fmt::format("every symptom must clear within {} and stay clear for {}",
+                     age_text(plan.verify_timeout), age_text(plan.verify_hold)));
+    return watch_symptoms(item);
+}
+
+// Starts the hold when every symptom has cleared and no data is missing, ends it otherwise.
+Status Turn::watch_symptoms(Case& item) {
+    auto& work = item.work;
+    const auto state = item.incident.state;
+    if (is_closed(state) || state == IncidentState::kActing) return {};
+    const auto missing = missing_data(item, {});
+    const bool quiet = !symptoms_remain(item.incident) && missing.empty();
+    if (quiet == work.clear_until.has_value()) return {};
+    if (quiet) {
+        const bool after_action = state == IncidentState::kVerifying && item.incident.plan;
+        const auto hold = after_action ? item.incident.plan->verify_hold : kSelfClearHold;
+        work.clear_until = at(item) + hold;
+        start_timer(item, kHoldTimer, *work.clear_until);
+        tell(item, "state", fmt::format("every symptom is clear; held for {}", age_text(hold)));
+        touch("every symptom is clear");
+        return {};
+    }
+    work.clear_until.reset();
+    context_.cancel_timer(timer_name(kHoldTimer, item.incident.id.value));
+    const auto why = missing.empty() ? std::string("a symptom is back")
+                                     : fmt::format("data is missing: {}", missing);
+    tell(item, "state", fmt::format("not clear any more: {}", why));
+    touch(why);
+    if (work.verify_until && at(item) >= *work.verify_until) return fail_verification(item);
+    return {};
+}
+
+Status Turn::fail_verification(Case& item) {
+    const auto& plan = *item.incident.plan;
+    item.work.verify_until.reset();
+    const auto inverse = plan.steps.empty() || plan.steps.front().inverse.empty()
+                             ? std::string("it cannot be undone")
+                             : fmt::format("to undo it: {}", plan.steps.front().inverse);
+    return escalate(item, Hold::kPerson,
+                    fmt::format("{} did not help within {}; {}", plan.title,
+                                age_text(plan.verify_timeout), inverse),
+                    true);
+}
+
+Status Turn::resolve(Case& item, std::string reason) {
+    auto& incident = item.incident;
+    auto& work = item.work;
+    const bool silent = incident.state == IncidentState::kSuppressed;
+    cancel_timers(item);
+    for (const auto& entity : canonical_entities(item)) {
+        memory_.clear_present(entity, incident.id);
+    }
+    for (const auto& evidence : incident.evidence) {
+        if (evidence.kind == "change") memory_.clear_suspecting(evidence.key, incident.id);
+    }
+    if (work.overflow) memory_.clear_overflow();
+    withdraw_plan(item, "not_run");
+    work.purpose = Purpose::kNone;
+    work.waiting_for = {};
+    work.clear_until.reset();
+    work.verify_until.reset();
+    incident.resolved_at = at(item);
+    VIGIE_TRY(memory_.close(incident.id, *incident.resolved_at));
+    start_timer(item, kSettleTimer, *incident.resolved_at + policy_.correlation_window);
+    const auto held_before = work.notices;
+    if (!silent) notify(item, "resolved", "resolved", resolved_text(incident, reason));
+    work.told_resolved = silent || work.notices > held_before;
+    tell(item, "resolved", reason);
+    incident.postmortem = write_postmortem(incident);
+    move(item, IncidentState::kResolved, std::move(reason));
+    return {};
+}
+
+Status Turn::reopen(Case& item, std::string reason) {
+    auto& incident = item.incident;
+    auto& work = item.work;
+    VIGIE_TRY(memory_.reopen(incident.id, incident.resolved_at.value_or(EventTime{})));
+    context_.cancel_timer(timer_name(kSettleTimer, incident.id.value));
+    incident.resolved_at.reset();
+    incident.plan.reset();
+    incident.postmortem.clear();
+    ++work.reopened;
+    work.step = 0;
+    work.inspections = 0;
+    work.retried = false;
+    work.acted = false;
+    work.hold = work.overflow ? Hold::kPerson : Hold::kNone;
+    for (const auto& evidence : incident.evidence) {
+        if (evidence.symptom) note_presence(item, evidence.entity, at(item));
+    }
+    if (work.overflow) memory_.set_overflow(incident.id);
+    audit("incident reopened", meta_.id.value,
+          fmt::format("{} for the {}. time: {}", incident.id.value, work.reopened, reason));
+    notify(item, "page", "reopened", page_text(incident));
+    move(item, IncidentState::kReopened, std::move(reason));
+    if (!work.overflow) start_timer(item, kDiagnoseTimer, at(item) + policy_.diagnose_after);
+    return {};
+}
+
+Status Turn::suppress(Case& item, std::string reason) {
+    for (const auto name : {kDiagnoseTimer, kInspectTimer, kApprovalTimer}) {
+        context_.cancel_timer(timer_name(name, item.incident.id.value));
+    }
+    withdraw_plan(item, "withdrawn");
+    item.work.purpose = Purpose::kNone;
+    item.work.waiting_for = {};
+    move(item, IncidentState::kSuppressed, std::move(reason));
+    return {};
+}
+
+Status Turn::unsuppress(Case& item, std::string reason) {
+    if (!symptoms_remain(item.incident)) return {};
+    start_timer(item, kDiagnoseTimer, at(item) + policy_.diagnose_after);
+    notify(item, "page", "opened", page_text(item.incident));
+    move(item, IncidentState::kOpen, std::move(reason));
+    return {};
+}
+
+}  // namespace vigie::agent

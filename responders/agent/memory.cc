@@ -1,0 +1,172 @@
+#include "responders/agent/memory.h"
+
+#include <charconv>
+#include <utility>
+
+#include "responders/agent/limits.h"
+#include "responders/agent/state_keys.h"
+#include "schemas/events.h"
+
+namespace vigie::agent {
+
+namespace {
+
+std::int64_t to_integer(std::string_view text) {
+    std::int64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+}  // namespace
+
+Result<std::optional<Case>> Memory::load(const IncidentId& id) const {
+    VIGIE_TRY_ASSIGN(const auto incident, state_.get(state_key(kIncidentPrefix, id.value)));
+    if (!incident) return std::nullopt;
+    VIGIE_TRY_ASSIGN(const auto work, state_.get(state_key(kWorkPrefix, id.value)));
+    auto decoded = schemas::decode_incident(*incident);
+    if (!decoded || !work) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("the stored incident {} cannot be read: {}", id.value,
+                                decoded ? "its work is missing" : decoded.error().message));
+    }
+    Case item;
+    item.incident = *std::move(decoded);
+    VIGIE_TRY_ASSIGN(item.work, decode_work(*work));
+    return item;
+}
+
+void Memory::save(const Case& item) {
+    const auto& id = item.incident.id.value;
+    state_.put(state_key(kIncidentPrefix, id), schemas::encode_incident(item.incident));
+    state_.put(state_key(kWorkPrefix, id), encode_work(item.work));
+}
+
+Result<std::vector<IncidentId>> Memory::open_incidents() const {
+    return ids_after(std::string(kOpenPrefix));
+}
+
+Result<std::int64_t> Memory::open_count() const {
+    return count(kOpenCountKey);
+}
+
+Status Memory::add_open(const IncidentId& id) {
+    state_.put(state_key(kOpenPrefix, id.value), "");
+    return add(kOpenCountKey, 1);
+}
+
+Status Memory::close(const IncidentId& id, EventTime at) {
+    state_.erase(state_key(kOpenPrefix, id.value));
+    VIGIE_TRY(add(kOpenCountKey, -1));
+    state_.put(fmt::format("{}{}/{}", kClosedPrefix, sortable(at), id.value), "");
+    VIGIE_TRY(add(kClosedCountKey, 1));
+    VIGIE_TRY_ASSIGN(const auto closed, count(kClosedCountKey));
+    if (closed <= kClosedMax) return {};
+    std::string oldest;
+    VIGIE_TRY(state_.scan(kClosedPrefix, [&oldest](std::string_view key, std::string_view) {
+        oldest = key;
+        return false;
+    }));
+    if (oldest.empty()) return {};
+    const IncidentId forgotten{oldest.substr(oldest.rfind('/') + 1)};
+    VIGIE_TRY_ASSIGN(const auto item, load(forgotten));
+    if (item) VIGIE_TRY(release_symptoms(*item));
+    state_.erase(oldest);
+    state_.erase(state_key(kIncidentPrefix, forgotten.value));
+    state_.erase(state_key(kWorkPrefix, forgotten.value));
+    return add(kClosedCountKey, -1);
+}
+
+Status Memory::release_symptoms(const Case& item) {
+    for (const auto& [name, track] : item.work.tracks) {
+        VIGIE_TRY_ASSIGN(const auto id, incident_of(name));
+        if (id == item.incident.id) forget_symptom(name);
+    }
+    return {};
+}
+
+Status Memory::reopen(const IncidentId& id, EventTime closed_at) {
+    state_.erase(fmt::format("{}{}/{}", kClosedPrefix, sortable(closed_at), id.value));
+    VIGIE_TRY(add(kClosedCountKey, -1));
+    return add_open(id);
+}
+
+Result<std::optional<IncidentId>> Memory::incident_of(std::string_view name) const {
+    VIGIE_TRY_ASSIGN(const auto id, state_.get(state_key(kSymptomPrefix, name)));
+    if (!id) return std::nullopt;
+    return IncidentId{*id};
+}
+
+void Memory::set_incident_of(std::string_view name, const IncidentId& id) {
+    state_.put(state_key(kSymptomPrefix, name), id.value);
+}
+
+void Memory::forget_symptom(std::string_view name) {
+    state_.erase(state_key(kSymptomPrefix, name));
+}
+
+Result<std::vector<Presence>> Memory::present_at(const EntityId& entity) const {
+    std::vector<Presence> out;
+    const auto prefix = state_key(kAtPrefix, entity.value) + "/";
+    VIGIE_TRY(state_.scan(prefix, [&](std::string_view key, std::string_view value) {
+        out.push_back(
+            {{std::string(key.substr(prefix.size()))}, event_time_from_micros(to_integer(value))});
+        return out.size() < kNeighboursMax;
+    }));
+    return out;
+}
+
+void Memory::set_present(const EntityId& entity, const IncidentId& id, EventTime at) {
+    state_.put(state_key(kAtPrefix, entity.value, id.value), std::to_string(micros_of(at)));
+}
+
+void Memory::clear_present(const EntityId& entity, const IncidentId& id) {
+    state_.erase(state_key(kAtPrefix, entity.value, id.value));
+}
+
+Result<std::vector<IncidentId>> Memory::suspecting(std::string_view change_key) const {
+    return ids_after(state_key(kSharedPrefix, change_key) + "/");
+}
+
+void Memory::set_suspecting(std::string_view change_key, const IncidentId& id) {
+    state_.put(state_key(kSharedPrefix, change_key, id.value), "");
+}
+
+void Memory::clear_suspecting(std::string_view change_key, const IncidentId& id) {
+    state_.erase(state_key(kSharedPrefix, change_key, id.value));
+}
+
+Result<std::optional<IncidentId>> Memory::overflow() const {
+    VIGIE_TRY_ASSIGN(const auto id, state_.get(kOverflowKey));
+    if (!id) return std::nullopt;
+    return IncidentId{*id};
+}
+
+void Memory::set_overflow(const IncidentId& id) {
+    state_.put(kOverflowKey, id.value);
+}
+
+void Memory::clear_overflow() {
+    state_.erase(kOverflowKey);
+}
+
+Result<std::int64_t> Memory::count(std::string_view key) const {
+    VIGIE_TRY_ASSIGN(const auto text, state_.get(key));
+    return text ? to_integer(*text) : 0;
+}
+
+Status Memory::add(std::string_view key, std::int64_t change) {
+    VIGIE_TRY_ASSIGN(const auto before, count(key));
+    state_.put(key, std::to_string(before + change));
+    return {};
+}
+
+Result<std::vector<IncidentId>> Memory::ids_after(const std::string& prefix) const {
+    std::vector<IncidentId> out;
+    VIGIE_TRY(state_.scan(prefix, [&](std::string_view key, std::string_view) {
+        out.push_back({std::string(key.substr(prefix.size()))});
+        return true;
+    }));
+    return out;
+}
+
+}  // namespace vigie::agent

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/id.h"
+#include "core/result.h"
+#include "core/time.h"
+#include "responders/agent/agent.h"
+#include "responders/agent/work.h"
+#include "schemas/incident.h"
+
+namespace vigie::agent {
+
+// An incident and the agent's work on it.
+struct Case {
+    schemas::Incident incident;
+    Work work;
+};
+
+// Where an incident touches an entity, and when it last did.
+struct Presence {
+    IncidentId incident;
+    EventTime last_at;
+};
+
+// Incidents and their indexes, in the agent's state. Errors are those of the state, and
+// kCorrupt for a row that cannot be read.
+class Memory {
+public:
+    // `state` must outlive this.
+    explicit Memory(AgentContext& state) : state_(state) {}
+
+    Result<std::optional<Case>> load(const IncidentId& id) const;
+    void save(const Case& item);
+
+    // Open: not resolved. Opening and closing keep the counts.
+    Result<std::vector<IncidentId>> open_incidents() const;
+    Result<std::int64_t> open_count() const;
+    Status add_open(const IncidentId& id);
+    // Keeps the incident for a verdict; forgets the oldest closed one beyond kClosedMax.
+    Status close(const IncidentId& id, EventTime at);
+    Status reopen(const IncidentId& id, EventTime closed_at);
+
+    // Which incident a symptom belongs to, by evidence_name.
+    Result<std::optional<IncidentId>> incident_of(std::string_view name) const;
+    void set_incident_of(std::string_view name, const IncidentId& id);
+    void forget_symptom(std::string_view name);
+    // Forgets all that still point to this incident: it cannot be reopened any more.
+    Status release_symptoms(const Case& item);
+
+    // Where open incidents are, by canonical entity.
+    Result<std::vector<Presence>> present_at(const EntityId& entity) const;
+    void set_present(const EntityId& entity, const IncidentId& id, EventTime at);
+    void clear_present(const EntityId& entity, const IncidentId& id);
+
+    // Which open incidents suspect a change.
+    Result<std::vector<IncidentId>> suspecting(std::string_view change_key) const;
+    void set_suspecting(std::string_view change_key, const IncidentId& id);
+    void clear_suspecting(std::string_view change_key, const IncidentId& id);
+
+    Result<std::optional<IncidentId>> overflow() const;
+    void set_overflow(const IncidentId& id);
+    void clear_overflow();
+
+private:
+    Result<std::int64_t> count(std::string_view key) const;
+    Status add(std::string_view key, std::int64_t change);
+    Result<std::vector<IncidentId>> ids_after(const std::string& prefix) const;
+
+    AgentContext& state_;
+};
+
+}  // namespace vigie::agent

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "core/metrics.h"
+
+namespace vigie::agent {
+
+// The agent itself counts nothing: it is pure, and a replay must not move a number. Whoever
+// implements AgentContext counts what it emits; label "what" is Audit::what, which has few values.
+inline constexpr MetricName kAuditEntries{
+    "vigie_responders_agent_audit_entries_total",
+    "Decisions of the incident agent by kind, drops and refusals included."};
+inline constexpr MetricName kTransitions{"vigie_responders_agent_transitions_total",
+                                         "Incident transitions by the state entered."};
+inline constexpr MetricName kIntents{"vigie_responders_agent_intents_total",
+                                     "Action intents by phase."};
+
+}  // namespace vigie::agent

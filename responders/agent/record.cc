@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "responders/agent/limits.h"
+#include "responders/agent/state_keys.h"
+#include "responders/agent/turn.h"
+
+// How a turn remembers and says things.
+namespace vigie::agent {
+
+using schemas::IncidentState;
+
+namespace {
+
+// A record may be this far ahead of the watermark before its time is no longer believed.
+constexpr std::chrono::seconds kAheadMax{60};
+
+EventTime time_of(const Turn::Options& options) {
+    const auto ahead = options.meta.time - options.now;
+    const bool believed = ahead > EventClock::duration{0} && ahead <= kAheadMax;
+    return believed ? options.meta.time : options.now;
+}
+
+// Reopened more than once: people were told twice already, the rest is held until it settles.
+bool is_flapping(const Work& work) {
+    return work.reopened >= 2;
+}
+
+}  // namespace
+
+bool is_closed(IncidentState state) {
+    return state == IncidentState::kResolved || state == IncidentState::kReviewed;
+}
+
+bool symptoms_remain(const schemas::Incident& incident) {
+    return std::any_of(
+        incident.evidence.begin(), incident.evidence.end(),
+        [](const schemas::Evidence& item) { return item.symptom && !item.cleared_at; });
+}
+
+std::string missing_data(const Case& item, const EntityId& expected_absent) {
+    for (const auto& evidence : item.incident.evidence) {
+        const auto track = item.work.tracks.find(evidence_name(evidence.kind, evidence.key));
+        if (track == item.work.tracks.end() || track->second.channel != Channel::kAbsence) continue;
+        if (evidence.cleared_at || evidence.entity == expected_absent) continue;
+        return fmt::format("{} stopped sending: {}", clean(evidence.entity.value, kNameBytesMax),
+                           clean(evidence.text));
+    }
+    return {};
+}
+
+Turn::Turn(Options options)
+    : context_(options.context),
+      view_(options.view),
+      policy_(options.view.policy()),
+      now_(time_of(options)),
+      meta_(std::move(options.meta)),
+      memory_(context_),
+      world_(context_, view_),
+      controls_(context_) {}
+
+void Turn::audit(std::string_view what, std::string_view subject, std::string detail,
+                 std::string_view actor) {
+    schemas::Audit entry;
+    entry.actor = clean(actor, kNameBytesMax);
+    entry.what = what;
+    entry.subject = clean(subject, kTextBytesMax);
+    entry.detail = std::move(detail);
+    context_.emit(std::move(entry));
+}
+
+EventTime Turn::at(const Case& item) const {
+    return std::max(now_, item.incident.updated_at);
+}
+
+void Turn::tell(Case& item, std::string_view kind, std::string text, std::string_view ref) {
+    auto& timeline = item.incident.timeline;
+    if (timeline.size() >= kTimelineMax) {
+        const auto evidence = std::find_if(timeline.begin(), timeline.end(), [](const auto& entry) {
+            return entry.kind == "evidence";
+        });
+        timeline.erase(evidence == timeline.end() ? timeline.begin() : evidence);
+    }
+    timeline.push_back({at(item), std::string(kind), std::move(text), std::string(ref)});
+    item.incident.updated_at = at(item);
+}
+
+void Turn::notify(Case& item, std::string_view kind, std::string_view tag, std::string text) {
+    const auto& id = item.incident.id.value;
+    const bool held_kind = kind == "update" || kind == "resolved" || tag == "reopened";
+    const bool flapping = is_flapping(item.work) && held_kind && tag != "settled";
+    // An incident that leaves its suppression announces itself before the state changes.
+    const bool suppressed = item.incident.state == IncidentState::kSuppressed && tag != "opened";
+    if (suppressed || flapping || item.work.notices >= kNoticesMax) {
+        audit("notice held", id,
+              fmt::format("{} {}: {}", kind, tag,
+                          flapping ? "the incident is flapping"
+                          : item.work.notices >= kNoticesMax
+                              ? fmt::format("it has had {} notices", item.work.notices)
+                              : "the incident is suppressed"));
+        return;
+    }
+    ++item.work.notices;
+    notices_.push_back(
+        {fmt::format("{}:{}:{}", id, tag, item.work.notices), std::string(kind), std::move(text)});
+}
+
+void Turn::move(Case& item, IncidentState to, std::string reason) {
+    const auto previous = item.incident.state;
+    item.incident.state = to;
+    tell(item, "state", fmt::format("{}: {}", schemas::to_string(to), reason));
+    audit(
+        "incident moved", item.incident.id.value,
+        fmt::format("{} -> {}: {}", schemas::to_string(previous), schemas::to_string(to), reason));
+    schemas::IncidentEvent event;
+    event.incident = item.incident;
+    event.previous = previous;
+    event.reason = std::move(reason);
+    event.notices = std::exchange(notices_, {});
+    context_.emit(std::move(event));
+    update_.clear();
+}
+
+void Turn::finish(Case& item) {
+    if (!update_.empty() || !notices_.empty()) {
+        item.incident.updated_at = at(item);
+        schemas::IncidentEvent event;
+        event.incident = item.incident;
+        event.previous = item.incident.state;
+        event.reason = update_.empty() ? "notice" : update_;
+        event.notices = std::exchange(notices_, {});
+        context_.emit(std::move(event));
+        update_.clear();
+    }
+    memory_.save(item);
+}
+
+void Turn::start_timer(const Case& item, std::string_view name, EventTime when) {
+    context_.set_timer(timer_name(name, item.incident.id.value), when);
+}
+
+void Turn::cancel_timers(const Case& item) {
+    for (const auto name : {kDiagnoseTimer, kInspectTimer, kApprovalTimer, kActionTimer, kHoldTimer,
+                            kVerifyTimer, kSettleTimer}) {
+        context_.cancel_timer(timer_name(name, item.incident.id.value));
+    }
+}
+
+std::set<EntityId> Turn::canonical_entities(const Case& item) const {
+    std::set<EntityId> out;
+    for (const auto& entity : item.incident.entities) out.insert(view_.canonical(entity));
+    return out;
+}
+
+}  // namespace vigie::agent

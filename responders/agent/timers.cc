@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include "responders/agent/notices.h"
+#include "responders/agent/state_keys.h"
+#include "responders/agent/turn.h"
+
+// What a turn does when time reaches a deadline. A timer that no longer means anything is
+// ignored: the state decides, never the timer.
+namespace vigie::agent {
+
+using schemas::IncidentState;
+
+Status Turn::on_timer(std::string_view name, std::string_view id) {
+    if (name == kSilenceTimer) return on_silence_end(id);
+    VIGIE_TRY_ASSIGN(auto item, memory_.load({std::string(id)}));
+    if (!item) return {};
+    if (name == kDiagnoseTimer) VIGIE_TRY(on_gathered(*item));
+    if (name == kInspectTimer || name == kActionTimer) {
+        VIGIE_TRY(on_no_answer(*item, name == kInspectTimer));
+    }
+    if (name == kApprovalTimer) VIGIE_TRY(on_approval_expired(*item));
+    if (name == kHoldTimer) VIGIE_TRY(on_held(*item));
+    if (name == kVerifyTimer) VIGIE_TRY(on_verify_over(*item));
+    if (name == kSettleTimer) VIGIE_TRY(on_settled(*item));
+    finish(*item);
+    return {};
+}
+
+Status Turn::on_gathered(Case& item) {
+    const auto state = item.incident.state;
+    if (state != IncidentState::kOpen && state != IncidentState::kReopened) return {};
+    if (item.work.overflow) return {};
+    return begin_diagnosis(
+        item, fmt::format("evidence gathered for {}", age_text(policy_.diagnose_after)));
+}
+
+Status Turn::on_no_answer(Case& item, bool inspecting) {
+    auto& work = item.work;
+    if (work.waiting_for.empty() || inspecting != (work.purpose != Purpose::kNone)) return {};
+    const auto limit = age_text(policy_.action_timeout);
+    if (inspecting) {
+        const bool for_plan = work.purpose == Purpose::kPlan;
+        work.waiting_for = {};
+        work.purpose = Purpose::kNone;
+        return escalate(item, for_plan ? Hold::kNoPlan : Hold::kPerson,
+                        fmt::format("the inspection did not answer within {}", limit), work.acted);
+    }
+    // The outcome is still awaited: when it comes it is recorded and, if good, verified.
+    const auto step = static_cast<std::size_t>(work.step);
+    if (item.incident.plan) item.incident.plan->steps[step].status = "in_doubt";
+    return escalate(item, Hold::kPerson,
+                    fmt::format("the action did not answer within {}: whether it was applied is "
+                                "not known, it is never repeated",
+                                limit),
+                    true);
+}
+
+Status Turn::on_approval_expired(Case& item) {
+    if (item.incident.state != IncidentState::kAwaitingApproval || !item.incident.plan) return {};
+    if (at(item) < item.incident.plan->expires_at) return {};
+    for (auto& step : item.incident.plan->steps) step.status = "expired";
+    audit("approval expired", item.incident.plan->id.value,
+          fmt::format("incident {}: nobody approved it until {}", item.incident.id.value,
+                      to_rfc3339(item.incident.plan->expires_at)));
+    return escalate(item, Hold::kPerson, "nobody approved the plan in time", false);
+}
+
+Status Turn::on_held(Case& item) {
+    auto& work = item.work;
+    const auto state = item.incident.state;
+    if (is_closed(state) || state == IncidentState::kActing || !work.clear_until) return {};
+    if (at(item) < *work.clear_until) return {};
+    const auto missing = missing_data(item, {});
+    if (symptoms_remain(item.incident) || !missing.empty()) return {};
+    return resolve(item, state == IncidentState::kVerifying
+                             ? "every symptom cleared after the action and stayed clear"
+                             : "every symptom cleared by itself and stayed clear");
+}
+
+Status Turn::on_verify_over(Case& item) {
+    auto& work = item.work;
+    if (item.incident.state != IncidentState::kVerifying || !work.verify_until) return {};
+    // Clear, but not for long enough yet: the hold decides, and a symptom that returns in it
+    // finds the time over.
+    if (at(item) < *work.verify_until || work.clear_until) return {};
+    return fail_verification(item);
+}
+
+// The same symptom can no longer reopen the incident: the next one is a new incident.
+Status Turn::on_settled(Case& item) {
+    if (!is_closed(item.incident.state) || !item.incident.resolved_at) return {};
+    if (at(item) < *item.incident.resolved_at + policy_.correlation_window) return {};
+    VIGIE_TRY(memory_.release_symptoms(item));
+    if (item.work.told_resolved) return {};
+    item.work.told_resolved = true;
+    notify(item, "resolved", "settled",
+           resolved_text(item.incident, "it stayed clear for the whole correlation window"));
+    return {};
+}
+
+}  // namespace vigie::agent
