@@ -1,11 +1,9 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,46 +13,13 @@
 
 #include "core/result.h"
 #include "core/time.h"
+#include "streams/record.h"
 #include "streams/store.h"
 
 // The bus is an ordered, partitioned, replayable log, and the place where a step becomes
 // durable. This header says what the pipeline needs and nothing of how: streams/memory/,
 // streams/rocks/ and later streams/kafka/ implement it and pass tests/contract/.
 namespace vigie::streams {
-
-using Offset = std::int64_t;  // Position in one partition; the first record ever has offset 0.
-
-struct Partition {
-    std::string topic;
-    std::int32_t index = 0;
-
-    auto operator<=>(const Partition&) const = default;
-    bool operator==(const Partition&) const = default;
-};
-std::string to_string(const Partition& partition);  // "vigie.alerts/0"
-
-using Headers = std::vector<std::pair<std::string, std::string>>;
-
-// What is sent. Equal keys go to the same partition, so records of one key stay in order.
-struct Message {
-    std::string topic;
-    std::string key;    // Any bytes, may be empty.
-    std::string value;  // Any bytes: schemas/ knows the format.
-    Headers headers;    // Few and short: content type, source.
-    EventTime event_time;
-
-    bool operator==(const Message&) const = default;
-};
-
-// What counts against the largest message a bus takes: key, value and headers.
-std::size_t bytes_of(const Message& message);
-
-// What is received: a message and where it was.
-struct Record {
-    Partition partition;
-    Offset offset = 0;
-    Message message;
-};
 
 struct TopicOptions {
     std::string name;
@@ -64,6 +29,7 @@ struct TopicOptions {
     bool compacted = false;  // Keeps at least the last value of each key.
 };
 
+// What a bus takes when nothing else is asked for.
 inline constexpr std::size_t kMessageBytesMax = std::size_t{8} << 20U;
 
 struct PollLimits {
@@ -171,9 +137,5 @@ public:
 
 // Appends and waits until the answer is there. For threads that may block, never for stages.
 Status append_and_wait(Bus& bus, std::vector<Message> messages);
-
-// The partition of a key: murmur2 with Kafka's seed, as Kafka's default partitioner does, so
-// that other clients agree (org.apache.kafka.common.utils.Utils.murmur2).
-std::int32_t partition_of(std::string_view key, std::int32_t partitions);
 
 }  // namespace vigie::streams

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/time.h"
+
+// What travels on the bus.
+namespace vigie::streams {
+
+using Offset = std::int64_t;  // Position in one partition; the first record ever has offset 0.
+
+struct Partition {
+    std::string topic;
+    std::int32_t index = 0;
+
+    auto operator<=>(const Partition&) const = default;
+    bool operator==(const Partition&) const = default;
+};
+std::string to_string(const Partition& partition);  // "vigie.alerts/0"
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// What is sent. Equal keys go to the same partition, so records of one key stay in order.
+struct Message {
+    std::string topic;
+    std::string key;    // Any bytes, may be empty.
+    std::string value;  // Any bytes: schemas/ knows the format.
+    Headers headers;    // Few and short: content type, source.
+    EventTime event_time;
+
+    bool operator==(const Message&) const = default;
+};
+
+// What counts against the largest message a bus takes: key, value and headers.
+std::size_t bytes_of(const Message& message);
+
+// What is received: a message and where it was.
+struct Record {
+    Partition partition;
+    Offset offset = 0;
+    Message message;
+};
+
+// The partition of a key: murmur2 with Kafka's seed, as Kafka's default partitioner does, so
+// that other clients agree (org.apache.kafka.common.utils.Utils.murmur2).
+std::int32_t partition_of(std::string_view key, std::int32_t partitions);
+
+}  // namespace vigie::streams
