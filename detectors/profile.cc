@@ -1,7 +1,9 @@
+#include "detectors/profile.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "detectors/series_model.h"
+#include "detectors/robust.h"
 
 namespace vigie::detectors {
 

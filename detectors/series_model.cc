@@ -16,6 +16,8 @@ constexpr double kDeviationStepMax = 6;
 constexpr double kTailShare = 0.001;  // The calm times' own extremes,
 constexpr double kTailFactor = 1.1;   // and how far beyond them odd begins.
 constexpr double kCalmFactor = 0.6;   // Hysteresis: calm is below this part of odd.
+constexpr double kChance = 1e-7;      // How likely a row of odd points may be by chance.
+constexpr std::uint32_t kOddFactorMax = 4;
 constexpr double kScoreMax = 1000;
 constexpr double kRestraintStep = 0.1;  // Each recent anomaly asks the next to be larger,
 constexpr double kEpisodesMax = 20;     // up to three times.
@@ -127,10 +129,10 @@ double Tracker::spread(const ModelOptions& options, double floor) const {
 }
 
 double Tracker::threshold(const ModelOptions& options, double floor) const {
-    // A spread known from few points may be too small.
-    const double unsure = 1 + 5 / static_cast<double>(std::max<std::uint64_t>(learned, 5));
-    return std::max(options.threshold * spread(options, floor) * unsure,
-                    kTailFactor * tail.exceeded_by(kTailShare));
+    // A spread known from few points may be too small, and their extremes even more so.
+    const auto points = static_cast<double>(std::max<std::uint64_t>(learned, 5));
+    return std::max(options.threshold * spread(options, floor) * (1 + 5 / points),
+                    kTailFactor * tail.exceeded_by(kTailShare) * (1 + 20 / points));
 }
 
 void Tracker::learn(double residual, double spread_now) {
@@ -207,7 +209,8 @@ Judgement SeriesModel::judge(EventTime at, double value, double floor,
     const Sight sight = odd                               ? Sight::kOdd
                         : size <= kCalmFactor * threshold ? Sight::kCalm
                                                           : Sight::kBetween;
-    judgement.turn = episode_.see(sight, at, at, {options.odd_points, options.calm_points});
+    judgement.turn = episode_.see(sight, at, at, {odd_needed(options), options.calm_points});
+    if (!episode_.firing()) odd_share_ += ((odd ? 1 : 0) - odd_share_) / kErrorPoints;
     if (judgement.turn == Episode::Turn::kBegan) {
         episodes_ = std::min(kEpisodesMax, (restraint(at) - 1) / kRestraintStep + 1);
         episodes_at_ = at;
@@ -224,6 +227,15 @@ Judgement SeriesModel::judge(EventTime at, double value, double floor,
     }
     judgement.score = agreed <= 0 ? 0 : std::min(agreed / threshold, kScoreMax);
     return judgement;
+}
+
+// The more often single points are odd by chance, the more of them in a row are needed to be
+// sure that it is not chance.
+std::uint32_t SeriesModel::odd_needed(const ModelOptions& options) const {
+    if (odd_share_ <= 0) return options.odd_points;
+    const double needed = std::ceil(std::log(kChance) / std::log(std::min(odd_share_, 0.5)));
+    return std::clamp(static_cast<std::uint32_t>(needed), options.odd_points,
+                      kOddFactorMax * options.odd_points);
 }
 
 void SeriesModel::learn(EventTime at, double value, double floor, const ModelOptions& options) {
@@ -246,7 +258,6 @@ void SeriesModel::learn_season(EventTime at, double value) {
     const Tracker& plain = trackers_.front();
     Tracker tracker;
     tracker.deviation = plain.deviation;
-    tracker.tail = plain.tail;
     tracker.since = at;
     trackers_.push_back(std::move(tracker));
     trackers_.back().level = trackers_.front().level - offset(trackers_.size() - 1, at);
@@ -335,6 +346,7 @@ void SeriesModel::save(Encoder& out) const {
     }
     episode_.save(out);
     out.flag(above_);
+    out.f64(odd_share_);
     odd_values_.save(out);
     out.f64(episodes_);
     out.time(episodes_at_);
@@ -365,6 +377,8 @@ void SeriesModel::load(Decoder& in) {
     episode_.load(in);
     if (episode_.firing() && trackers_.empty()) in.set_failed();
     above_ = in.flag();
+    odd_share_ = in.f64();
+    if (!(odd_share_ >= 0 && odd_share_ <= 1)) in.set_failed();
     odd_values_.load(in);
     episodes_ = in.f64();
     episodes_at_ = in.time();

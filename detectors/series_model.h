@@ -8,6 +8,7 @@
 
 #include "core/time.h"
 #include "detectors/codec.h"
+#include "detectors/profile.h"
 #include "detectors/robust.h"
 
 namespace vigie::detectors {
@@ -38,37 +39,6 @@ private:
     std::vector<std::pair<std::int32_t, double>> buckets_;  // Ascending; bucket and its weight.
     double weight_ = 0;
     double step_ = 1;  // Weight of the next value; grows instead of all others shrinking.
-};
-
-// The usual course of a day or a week: for each phase the median of the last five periods, so
-// that one outage does not become part of it.
-class Profile {
-public:
-    Profile(EventClock::duration period, std::size_t phases) : period_(period), phases_(phases) {}
-
-    void learn(EventTime at, double value);
-    bool ready() const;                 // Most phases were seen in two periods.
-    double offset(EventTime at) const;  // Against the mean of the profile.
-
-    void save(Encoder& out) const;
-    void load(Decoder& in);
-
-private:
-    struct Phase {
-        std::vector<float> means;  // One for each period, oldest first, at most five.
-        double median = 0;
-    };
-    std::int64_t phase_number(EventTime at) const;  // Counted from the epoch on.
-    std::size_t index(std::int64_t phase_number) const;
-    void fold();
-
-    EventClock::duration period_;
-    std::vector<Phase> phases_;
-    std::int64_t open_ = 0;  // Number of the phase that is being summed up.
-    double sum_ = 0;
-    std::uint64_t count_ = 0;  // 0: no phase is open.
-    double center_ = 0;        // Mean of the medians.
-    std::size_t seen_twice_ = 0;
 };
 
 // One way to predict a series: a level that follows it, with or without a season taken off,
@@ -133,6 +103,7 @@ private:
     void adapt(EventTime at);
     double offset(std::size_t tracker, EventTime at) const;
     double restraint(EventTime at) const;
+    std::uint32_t odd_needed(const ModelOptions& options) const;
 
     std::vector<double> first_;      // Until there are enough to start.
     std::vector<Tracker> trackers_;  // Plain, by day, by week, as far as there are.
@@ -142,6 +113,7 @@ private:
     std::uint64_t points_ = 0;
     Episode episode_;
     bool above_ = false;      // On which side the running row is.
+    double odd_share_ = 0;    // Of points outside anomalies, for about the last 2000.
     History odd_values_{64};  // While firing: the level to adapt to.
     double episodes_ = 0;     // Past anomalies, forgotten with a half-life of a day.
     EventTime episodes_at_;

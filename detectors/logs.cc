@@ -1,0 +1,234 @@
+#include "detectors/logs.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "detectors/codec.h"
+#include "detectors/log_service.h"
+#include "detectors/option_check.h"
+
+namespace vigie::detectors {
+
+namespace {
+
+using schemas::LogRecord;
+
+constexpr char kVersion = '1';
+constexpr std::int64_t kWindowsAheadMax = 32;  // Later than now by more is a broken clock.
+constexpr std::size_t kWindowsOpenMax = 512;
+
+class LogDetector final : public Detector {
+public:
+    explicit LogDetector(LogOptions options) : options_(options) {}
+
+    using Detector::observe;
+    void observe(std::span<const LogRecord> records, Findings& /*out*/) override {
+        for (const LogRecord& record : records) take(record);
+    }
+
+    void advance(EventTime now, Findings& out) override {
+        if (!plausible(now) || (has_now_ && now <= now_)) return;
+        now_ = now;
+        has_now_ = true;
+        while (!windows_.empty()) {
+            const EventTime from = windows_.begin()->first;
+            const EventTime to = from + options_.window;
+            if (to + options_.lateness > now_) break;
+            close(from, to, windows_.begin()->second, out);
+            windows_.erase(windows_.begin());
+            closed_until_ = to;
+        }
+        close_quiet(out);
+    }
+
+    std::string save() const override {
+        Encoder out;
+        out.flag(has_now_);
+        out.time(now_);
+        out.time(closed_until_);
+        out.time(full_until_);
+        out.u64(services_.size());
+        for (const auto& [entity, service] : services_) {
+            out.text(entity);
+            service.save(out);
+        }
+        out.u64(windows_.size());
+        for (const auto& [from, tallies] : windows_) {
+            out.time(from);
+            out.u64(tallies.size());
+            for (const auto& [entity, tally] : tallies) {
+                out.text(entity);
+                tally.save(out);
+            }
+        }
+        return std::move(out).seal(kVersion);
+    }
+
+    Status load(std::string_view saved) override {
+        VIGIE_TRY_ASSIGN(auto in, Decoder::open(saved, kVersion, "log detector"));
+        LogDetector loaded(options_);
+        loaded.decode(in);
+        VIGIE_TRY(in.finish());
+        has_now_ = loaded.has_now_;
+        now_ = loaded.now_;
+        closed_until_ = loaded.closed_until_;
+        full_until_ = loaded.full_until_;
+        services_ = std::move(loaded.services_);
+        windows_ = std::move(loaded.windows_);
+        return {};
+    }
+
+    Counts counts() const override {
+        Counts counts = counts_;
+        for (const auto& [entity, service] : services_) counts.tracked += service.templates();
+        return counts;
+    }
+
+private:
+    using Tallies = std::map<std::string, LogTally, std::less<>>;
+
+    void take(const LogRecord& record) {
+        if (!plausible(record.at) ||
+            (has_now_ && record.at - now_ > kWindowsAheadMax * options_.window)) {
+            ++counts_.dropped["bad_time"];
+            return;
+        }
+        if (record.at < closed_until_) {
+            ++counts_.dropped["late"];
+            return;
+        }
+        const EntityId entity = schemas::entity_of(record.attributes);
+        if (entity.empty()) {
+            ++counts_.dropped["no_entity"];
+            return;
+        }
+        const EventTime from = window_of(record.at);
+        if (windows_.size() >= kWindowsOpenMax && !windows_.contains(from)) {
+            ++counts_.dropped["bad_time"];
+            return;
+        }
+        auto found = services_.find(entity.value);
+        if (found == services_.end()) {
+            if (services_.size() >= options_.services_max && !make_room()) {
+                ++counts_.dropped["services_max"];
+                return;
+            }
+            found = services_.emplace(entity.value, LogService(entity, record.at, options_)).first;
+        }
+        if (!found->second.take(record, windows_[from][entity.value], options_)) {
+            ++counts_.dropped["templates_max"];
+        }
+    }
+
+    EventTime window_of(EventTime at) const {
+        const std::int64_t width = std::chrono::microseconds(options_.window).count();
+        const std::int64_t micros = micros_of(at);
+        return event_time_from_micros(micros - ((micros % width) + width) % width);
+    }
+
+    bool make_room() {
+        if (!has_now_ || now_ < full_until_) return false;
+        EventTime oldest = now_;
+        const std::size_t removed = std::erase_if(services_, [&](const auto& each) {
+            const LogService& service = each.second;
+            if (service.firing()) return false;
+            if (now_ - service.last_at() > options_.idle_after) return true;
+            oldest = std::min(oldest, service.last_at());
+            return false;
+        });
+        if (removed > 0) return true;
+        full_until_ = oldest + options_.idle_after;
+        return false;
+    }
+
+    void close(EventTime from, EventTime to, const Tallies& tallies, Findings& out) {
+        const LogTally none;
+        for (auto& [entity, service] : services_) {
+            const auto found = tallies.find(entity);
+            service.close(from, to, found == tallies.end() ? none : found->second, options_, out);
+        }
+    }
+
+    // Unlike silence of requests or metrics, a service that logs nothing at all logs no errors:
+    // windows that nobody opened close as empty ones while something is firing.
+    void close_quiet(Findings& out) {
+        const bool firing =
+            std::ranges::any_of(services_, [](const auto& each) { return each.second.firing(); });
+        if (!firing || closed_until_ == EventTime{}) return;
+        const Tallies none;
+        const EventTime until =
+            windows_.empty() ? now_ - options_.lateness : windows_.begin()->first;
+        for (std::uint32_t i = 0; i < options_.calm_windows; ++i) {
+            const EventTime to = closed_until_ + options_.window;
+            if (to > until) return;
+            close(closed_until_, to, none, out);
+            closed_until_ = to;
+        }
+    }
+
+    void decode(Decoder& in) {
+        has_now_ = in.flag();
+        now_ = in.time();
+        closed_until_ = in.time();
+        full_until_ = in.time();
+        for (std::size_t left = in.count(16); left > 0 && !in.failed(); --left) {
+            std::string entity = in.text();
+            LogService service({}, {}, options_);
+            service.load(in);
+            if (!services_.emplace(std::move(entity), std::move(service)).second) in.set_failed();
+        }
+        for (std::size_t left = in.count(2); left > 0 && !in.failed(); --left) {
+            Tallies& tallies = windows_[in.time()];
+            for (std::size_t each = in.count(6); each > 0 && !in.failed(); --each) {
+                std::string entity = in.text();
+                tallies[std::move(entity)].load(in);
+            }
+        }
+    }
+
+    const LogOptions options_;
+    Counts counts_;
+
+    // Saved.
+    bool has_now_ = false;
+    EventTime now_;
+    EventTime closed_until_;                                   // Windows before this are closed.
+    EventTime full_until_;                                     // When make_room() may next succeed.
+    std::map<std::string, LogService, std::less<>> services_;  // By entity.
+    std::map<EventTime, Tallies> windows_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Detector>> make_log_detector(LogOptions options) {
+    using std::chrono::milliseconds;
+    using std::chrono::seconds;
+    OptionCheck check("log detector");
+    check.span("window", options.window, milliseconds{100});
+    check.span("lateness", options.lateness, milliseconds{0});
+    check.range<std::uint32_t>("warmup_lines", options.warmup_lines, 0, 100'000'000);
+    check.span("warmup_span", options.warmup_span, seconds{0});
+    check.range<unsigned>("new_severity_min", options.new_severity_min, 0, 24);
+    check.range<unsigned>("error_severity_min", options.error_severity_min, 1, 24);
+    check.range<std::uint32_t>("burst_lines_min", options.burst_lines_min, 1, 1'000'000);
+    check.range("threshold", options.threshold, 1.0, 1000.0);
+    check.range<std::uint32_t>("odd_windows", options.odd_windows, 1, 1000);
+    check.range<std::uint32_t>("calm_windows", options.calm_windows, 1, 1000);
+    check.range<std::uint32_t>("history_windows", options.history_windows, 5, 100'000);
+    check.span("adapt_after", options.adapt_after, seconds{1});
+    check.span("idle_after", options.idle_after, seconds{1});
+    check.range("similarity_min", options.similarity_min, 0.0, 1.0);
+    check.range<std::size_t>("services_max", options.services_max, 1, 1'000'000);
+    check.range<std::size_t>("templates_per_service_max", options.templates_per_service_max, 1,
+                             1'000'000);
+    check.range<std::size_t>("tokens_max", options.tokens_max, 1, 10'000);
+    check.range<std::size_t>("line_bytes_max", options.line_bytes_max, 16, 1'000'000);
+    VIGIE_TRY(check.status());
+    return std::make_unique<LogDetector>(options);
+}
+
+}  // namespace vigie::detectors
