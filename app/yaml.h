@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -13,16 +12,22 @@ namespace vigie::app {
 // A YAML document with the place of everything in it, so that every complaint can say where.
 struct YamlNode {
     enum class Kind : std::uint8_t { kNull, kScalar, kSequence, kMap };
+    struct Entry;
 
     Kind kind = Kind::kNull;
     std::string scalar;
-    std::vector<YamlNode> items;                            // kSequence
-    std::vector<std::pair<std::string, YamlNode>> entries;  // kMap, in file order
+    std::vector<YamlNode> items;  // kSequence
+    std::vector<Entry> entries;   // kMap, in file order
     int line = 1;  // Of a map's entry: where its key stands.
     int column = 1;
 
     // nullptr when there is no such key.
     const YamlNode* find(std::string_view key) const;
+};
+
+struct YamlNode::Entry {
+    std::string key;
+    YamlNode value;
 };
 
 // kInvalid, with line and column, for text that is not YAML, for a key given twice, for a key that
