@@ -125,7 +125,7 @@ inventory:
 {inventory}
 actions:
   kubernetes:
-    server_url: http://127.0.0.1:{kubernetes}
+    server: http://127.0.0.1:{kubernetes}
     token: {token}
 """
 
