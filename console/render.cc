@@ -86,8 +86,24 @@ std::set<std::string, std::less<>> ids_of(const Incident& incident) {
     return ids;
 }
 
+bool continues_id(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_';
+}
+
+// As a whole: "inc-1" is not mentioned by "inc-12".
+bool mentions(std::string_view text, std::string_view id) {
+    for (auto place = text.find(id); place != std::string_view::npos;
+         place = text.find(id, place + 1)) {
+        const auto end = place + id.size();
+        const bool starts = place == 0 || !continues_id(text[place - 1]);
+        if (starts && (end == text.size() || !continues_id(text[end]))) return true;
+    }
+    return false;
+}
+
 bool is_about(const schemas::Audit& audit, std::string_view id) {
-    return audit.subject == id || audit.detail.find(id) != std::string::npos;
+    return audit.subject == id || mentions(audit.detail, id);
 }
 
 Json audit_entry(const AuditEntry& entry, bool direct) {

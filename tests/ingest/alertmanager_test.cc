@@ -1,9 +1,9 @@
 #include <catch2/catch.hpp>
 
-#include "fixture.h"
 #include "ingest/alert.h"
 #include "schemas/json.h"
 #include "schemas/topics.h"
+#include "tests/ingest/fixture.h"
 
 using namespace vigie;
 using namespace vigie::ingest;

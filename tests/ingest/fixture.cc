@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "tests/ingest/fixture.h"
 
 #include <cstdlib>
 #include <fstream>

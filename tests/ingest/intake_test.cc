@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include "fixture.h"
 #include "schemas/topics.h"
+#include "tests/ingest/fixture.h"
 
 using namespace vigie;
 using namespace vigie::ingest;

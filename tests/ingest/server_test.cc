@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "fixture.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "schemas/topics.h"
+#include "tests/ingest/fixture.h"
 
 using namespace vigie;
 using namespace vigie::ingest;

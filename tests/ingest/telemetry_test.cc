@@ -2,10 +2,10 @@
 
 #include <catch2/catch.hpp>
 
-#include "fixture.h"
 #include "schemas/json.h"
 #include "schemas/telemetry.h"
 #include "schemas/topics.h"
+#include "tests/ingest/fixture.h"
 
 using namespace vigie;
 using namespace vigie::ingest;

@@ -2,9 +2,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "fixture.h"
 #include "ingest/ticker.h"
 #include "schemas/topics.h"
+#include "tests/ingest/fixture.h"
 
 using namespace vigie;
 using namespace vigie::ingest;
