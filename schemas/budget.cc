@@ -33,20 +33,20 @@ Status Budget::check_count(const Labels& labels) const {
     return fail(ErrorKind::kInvalid, fmt::format("more than {} labels", limits_.labels_max));
 }
 
-Result<Labels> Budget::merge(const Labels& base, Labels more) {
+Result<Labels> Budget::merge(const Labels& base, Labels more) const {
+    // One by one: there are few, and most senders have them in order already.
     Labels all;
     all.reserve(base.size() + more.size());
     all.insert(all.end(), base.begin(), base.end());
-    std::ranges::move(more, std::back_inserter(all));
-    std::ranges::stable_sort(all, {}, &Labels::value_type::first);
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        if (i + 1 < all.size() && all[i + 1].first == all[i].first) continue;
-        if (count != i) all[count] = std::move(all[i]);
-        ++count;
+    for (auto& [name, value] : more) {
+        const auto at = std::ranges::lower_bound(all, name, {}, &Labels::value_type::first);
+        if (at != all.end() && at->first == name) {
+            at->second = std::move(value);
+        } else {
+            all.emplace(at, std::move(name), std::move(value));
+        }
     }
-    all.resize(count);
-    if (count > limits_.labels_max) {
+    if (all.size() > limits_.labels_max) {
         return fail(ErrorKind::kInvalid, fmt::format("more than {} labels", limits_.labels_max));
     }
     return all;

@@ -19,8 +19,8 @@ public:
     Status take_item();
     Status take_bytes(std::size_t count);
 
-    // The labels in order, each name once, with `base` below `more`.
-    Result<Labels> merge(const Labels& base, Labels more);
+    // The labels in order, each name once, with `base`, itself in order, below `more`.
+    Result<Labels> merge(const Labels& base, Labels more) const;
     // kInvalid when another label would be one too many: before memory is spent on it.
     Status check_count(const Labels& labels) const;
 

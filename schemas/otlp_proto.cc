@@ -114,7 +114,7 @@ Result<Labels> read_attributes(pbf_reader message, std::uint32_t tag, const Budg
     return labels;
 }
 
-Result<Labels> read_resource(pbf_reader group, Budget& budget) {
+Result<Labels> read_resource(pbf_reader group, const Budget& budget) {
     Labels labels;
     while (group.next()) {
         if (group.tag_and_type() == message_tag(1)) {

@@ -64,7 +64,7 @@ Status for_each(pbf_reader message, std::uint32_t tag, Visit visit) {
 }
 
 // The labels of the resource, field 1, of a ResourceMetrics, ResourceLogs or ResourceSpans.
-Result<Labels> read_resource(pbf_reader group, Budget& budget);
+Result<Labels> read_resource(pbf_reader group, const Budget& budget);
 
 // The way down that all three requests have: groups = 1 { resource = 1, scopes = 2 { items = 2 }}.
 // Calls visit(item, resource labels), and turns what protozero throws into an error with the

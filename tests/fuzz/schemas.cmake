@@ -1,0 +1,3 @@
+foreach(name remote_write otlp_metrics otlp_logs otlp_traces event json compression)
+  vigie_fuzz(${name} vigie_schemas)
+endforeach()
