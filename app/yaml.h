@@ -18,7 +18,7 @@ struct YamlNode {
     std::string scalar;
     std::vector<YamlNode> items;  // kSequence
     std::vector<Entry> entries;   // kMap, in file order
-    int line = 1;  // Of a map's entry: where its key stands.
+    int line = 1;                 // Of a map's entry: where its key stands.
     int column = 1;
 
     // nullptr when there is no such key.
