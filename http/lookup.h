@@ -34,7 +34,7 @@ public:
     ~Lookup();
 
 private:
-    void finish();
+    void finish(int error);
 
     // Constant after start().
     const std::string host_;
