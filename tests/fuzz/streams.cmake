@@ -1,0 +1,1 @@
+vigie_fuzz(chunk vigie_streams_rocks)
