@@ -7,6 +7,7 @@
 
 #include "app/policy_config.h"
 #include "app/section.h"
+#include "core/system_clock.h"
 
 namespace vigie::app {
 
@@ -129,6 +130,9 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
         config.policy.inventory.push_back(read_inventory_entry(section));
     });
     read_outward(root, config.outward);
+    if (const auto usable = check_outward(config.outward, SystemClock{}); !usable) {
+        root.complain("", usable.error().message);
+    }
     config.ingest.intake.domain = config.domain;
 }
 

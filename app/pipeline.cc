@@ -3,10 +3,8 @@
 #include <array>
 #include <utility>
 
-#include "app/act_stage.h"
 #include "app/agent_stage.h"
 #include "app/detect_stage.h"
-#include "app/notify_stage.h"
 #include "app/observer_stage.h"
 #include "app/sequence_stage.h"
 #include "schemas/events.h"
@@ -100,12 +98,10 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
     stages.push_back(stage("agent", {topics::kSignals}, [&metrics](const auto&) {
         return std::make_unique<AgentStage>(metrics);
     }));
-    stages.push_back(stage("act", {topics::kActions}, [pipeline](const auto&) {
-        return std::make_unique<ActStage>(pipeline.make_executor());
-    }));
-    stages.push_back(stage("notify", {topics::kIncidents}, [pipeline](const auto&) {
-        return std::make_unique<NotifyStage>(pipeline.make_notifier());
-    }));
+    stages.push_back(stage("act", {topics::kActions},
+                           [pipeline](const auto&) { return pipeline.make_act_stage(); }));
+    stages.push_back(stage("notify", {topics::kIncidents},
+                           [pipeline](const auto&) { return pipeline.make_notify_stage(); }));
     stages.push_back(stage("kill-switch", {topics::kDecisions},
                            [pipeline](const auto&) { return make_kill_stage(pipeline); }));
     stages.push_back(stage("postmortem", {topics::kIncidents},

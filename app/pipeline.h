@@ -9,8 +9,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/metrics.h"
-#include "responders/actions/executor.h"
-#include "responders/notify/notifier.h"
+#include "streams/processor.h"
 #include "streams/worker.h"
 
 namespace vigie::app {
@@ -19,8 +18,9 @@ namespace vigie::app {
 struct Pipeline {
     DomainId domain{"default"};
     DetectConfig detect;
-    std::function<std::unique_ptr<actions::Executor>()> make_executor;
-    std::function<std::unique_ptr<notify::Notifier>()> make_notifier;
+    // The stages that touch the outside world: ActStage and NotifyStage, or what stands for them.
+    std::function<std::unique_ptr<streams::Processor>()> make_act_stage;
+    std::function<std::unique_ptr<streams::Processor>()> make_notify_stage;
     // Called for each kill decision, before it is committed; repeated after a crash.
     std::function<Status(bool on)> set_kill_switch;
     // Called with each post-mortem, before it is committed; repeated after a crash.

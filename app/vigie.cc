@@ -110,8 +110,8 @@ Status Vigie::Parts::start_pipeline() {
     Pipeline pipeline;
     pipeline.domain = config.domain;
     pipeline.detect = config.detect;
-    pipeline.make_executor = [this] { return outward->make_executor(); };
-    pipeline.make_notifier = [this] { return outward->make_notifier(); };
+    pipeline.make_act_stage = [this] { return outward->make_act_stage(); };
+    pipeline.make_notify_stage = [this] { return outward->make_notify_stage(); };
     pipeline.set_kill_switch = [this](bool on) { return outward->kill_switch().set(on); };
     pipeline.write_postmortem = [this](const IncidentId& incident, const std::string& markdown) {
         return write_postmortem(incident, markdown);

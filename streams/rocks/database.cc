@@ -66,9 +66,15 @@ Error error_of(const rocksdb::Status& status, std::string_view doing) {
     return Error{kind, fmt::format("{}: {}", doing, text)};
 }
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, bool read_only) {
     std::error_code error;
-    std::filesystem::create_directories(path, error);
+    if (read_only) {
+        if (!std::filesystem::exists(path + "/CURRENT", error)) {
+            return fail(ErrorKind::kNotFound, fmt::format("there is no log in {}", path));
+        }
+    } else {
+        std::filesystem::create_directories(path, error);
+    }
     if (error) {
         return fail(ErrorKind::kUnavailable,
                     fmt::format("create folder {}: {}", path, error.message()));
@@ -85,7 +91,9 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
     for (const std::string& name : names) descriptors.emplace_back(name, family_options());
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
-    const auto status = rocksdb::DB::Open(options, path, descriptors, &handles, &db);
+    const auto status =
+        read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &handles, &db)
+                  : rocksdb::DB::Open(options, path, descriptors, &handles, &db);
     if (!status.ok()) return fail(error_of(status, fmt::format("open {}", path)));
     std::unique_ptr<Database> database(new Database);
     database->db_.reset(db);

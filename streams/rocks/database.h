@@ -19,7 +19,7 @@ Error error_of(const rocksdb::Status& status, std::string_view doing);
 // topic_family() is safe from any thread.
 class Database {
 public:
-    static Result<std::unique_ptr<Database>> open(const std::string& path);
+    static Result<std::unique_ptr<Database>> open(const std::string& path, bool read_only);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;

@@ -29,6 +29,9 @@ public:
         std::uint64_t disk_free_bytes_min = std::uint64_t{64} << 20U;
         // False: an acknowledged record survives the process, but not a power cut.
         bool sync = true;
+        // Reads what is there at this moment, also beside the process that writes it; every
+        // write is refused with kUnavailable. kNotFound when there is no log.
+        bool read_only = false;
     };
 
     // `clock` and `metrics` must outlive the bus. kConflict when another process has the folder

@@ -22,6 +22,7 @@ import urllib.request
 
 SKIPPED = 77
 DEADLINE_SECONDS = 20
+FADE_SECONDS = 0.3  # The colours of cards and buttons fade for 0.12 s.
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # The key that W3C WebDriver gives to elements.
 TAB, ENTER, ESCAPE = "\ue004", "\ue007", "\ue00c"
 
@@ -251,6 +252,7 @@ class ConsolePage(unittest.TestCase):
         self.assertAlmostEqual(width, 0.78, delta=0.02)
         self.browser.screenshot("incident-light")
         self.browser.scheme("dark")
+        time.sleep(FADE_SECONDS)
         self.browser.screenshot("incident-dark")
 
     def test_text_from_outside_stays_text(self):
@@ -351,7 +353,7 @@ class ConsolePage(unittest.TestCase):
             self.browser.click("#filter-all")
             for scheme in ("light", "dark"):
                 self.browser.scheme(scheme)
-                time.sleep(0.3)  # Colours of cards and buttons fade for an eighth of a second.
+                time.sleep(FADE_SECONDS)
                 worst = self.browser.run(WORST_CONTRAST)
                 self.assertGreaterEqual(worst["ratio"], 4.5, f"{scheme}: {worst['text']}")
 
@@ -375,6 +377,9 @@ class ConsolePage(unittest.TestCase):
             self.show("inc-000000000001")
             self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"), 400)
             self.browser.screenshot("narrow")
+            self.browser.click("[data-key=to-list]")
+            self.wait(lambda: self.browser.text("main") == "", "the list alone is shown")
+            self.assertTrue(self.browser.run("return document.querySelector('.card').checkVisibility()"))
         finally:
             body = {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}}
             self.browser._call("POST", self.browser.session + "/goog/cdp/execute", body)

@@ -1,0 +1,63 @@
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "app/commands.h"
+#include "app/replay.h"
+#include "core/metrics.h"
+#include "core/system_clock.h"
+#include "streams/rocks/rocks_bus.h"
+
+namespace vigie::app {
+
+namespace {
+
+bool concerns(const streams::Message& message, std::string_view incident) {
+    return incident.empty() || message.key == incident ||
+           message.value.find(incident) != std::string::npos;
+}
+
+void print(const std::vector<streams::Message>& messages, std::string_view incident,
+           EventTime from) {
+    for (const streams::Message& message : messages) {
+        if (message.event_time < from || !concerns(message, incident)) continue;
+        std::cout << message.value << '\n';
+    }
+}
+
+Result<EventTime> parse_or(const std::optional<std::string>& text, EventTime fallback) {
+    return text ? parse_rfc3339(*text) : Result<EventTime>(fallback);
+}
+
+Status replay_and_print(const ReplayCommand& command) {
+    VIGIE_TRY_ASSIGN(const EventTime from, parse_or(command.from, EventTime::min()));
+    VIGIE_TRY_ASSIGN(const EventTime until, parse_or(command.to, EventTime::max()));
+    streams::rocks::RocksBus::Options options;
+    options.path = command.data + "/bus";
+    options.read_only = true;
+    MetricsRegistry metrics;
+    const SystemClock clock;
+    VIGIE_TRY_ASSIGN(const auto bus, streams::rocks::RocksBus::open(options, clock, metrics));
+    VIGIE_TRY_ASSIGN(const Replay replay, replay_signals(*bus, until));
+    print(replay.incidents, command.incident, from);
+    print(replay.actions, command.incident, from);
+    print(replay.audit, command.incident, from);
+    std::cout.flush();
+    fmt::print(stderr,
+               "replayed {} signals: {} incident transitions, {} action intents, {} audit entries; "
+               "{} of {} recorded transitions are the same byte for byte\n",
+               replay.signals, replay.incidents.size(), replay.actions.size(), replay.audit.size(),
+               replay.same, replay.recorded);
+    return {};
+}
+
+}  // namespace
+
+int run_replay(const ReplayCommand& command) {
+    const auto done = replay_and_print(command);
+    if (done) return 0;
+    fmt::print(stderr, "vigie: replay: {}\n", done.error().message);
+    return 1;
+}
+
+}  // namespace vigie::app
