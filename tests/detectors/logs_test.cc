@@ -1,0 +1,274 @@
+#include "detectors/logs.h"
+
+#include <fmt/format.h>
+#include <catch2/catch.hpp>
+
+#include "detectors/log_service.h"
+#include "detectors/log_template.h"
+#include "support.h"
+
+namespace {
+
+using namespace vigie;
+using namespace vigie::detectors;
+using namespace vigie::detectors::test;
+using schemas::Anomaly;
+
+constexpr std::uint8_t kInfo = 9;
+constexpr std::uint8_t kError = 17;
+
+std::string masked(std::string_view text) {
+    return fmt::format("{}", fmt::join(mask_line(text, 64), " "));
+}
+
+LogOptions quick() {
+    LogOptions options;
+    options.window = 2s;
+    options.lateness = 1s;
+    options.warmup_lines = 100;
+    options.warmup_span = 10s;
+    return options;
+}
+
+// Ordinary lines of one service, second by second, with the time.
+class Writer {
+public:
+    explicit Writer(const LogOptions& options) : detector(*make_log_detector(options)) {}
+
+    void write(std::uint8_t severity, std::string body) {
+        const std::vector<schemas::LogRecord> records{
+            line("shop", at(now), severity, std::move(body))};
+        detector->observe(records, out);
+    }
+    void play(int seconds, int errors_per_second = 0) {
+        for (int s = 0; s < seconds; ++s) {
+            for (int i = 0; i < 20; ++i) {
+                write(kInfo,
+                      fmt::format("GET /orders/{} took {} ms", rng.below(10'000), rng.below(50)));
+            }
+            for (int i = 0; i < errors_per_second; ++i) {
+                write(kError, fmt::format("order {} could not be stored", rng.below(10'000)));
+            }
+            now += 1;
+            detector->advance(at(now), out);
+        }
+    }
+    std::vector<Anomaly> of(const std::string& name) const {
+        std::vector<Anomaly> found;
+        for (const auto& anomaly : out.anomalies) {
+            if (anomaly.detector == name) found.push_back(anomaly);
+        }
+        return found;
+    }
+
+    std::unique_ptr<Detector> detector;
+    Findings out;
+    Rng rng{41};
+    double now = 0;
+};
+
+}  // namespace
+
+TEST_CASE("logs: what varies in a line is masked", "[detectors]") {
+    CHECK(masked("GET /orders/123 took 4.5ms") == "GET /orders/<num> took <num>ms");
+    CHECK(masked("from 10.0.0.7:8080 to db1") == "from <ip> to db<num>");
+    CHECK(masked("id 3f2a9c1e-0b4d-4e6f-8a9b-0c1d2e3f4a5b gone") == "id <id> gone");
+    CHECK(masked("at 0x7fff12 of deadbeef01") == "at <hex> of <hex>");
+    CHECK(masked("a decade of feedback") == "a decade of feedback");
+    CHECK(masked("user \"Ann Lee\" said 'no way'") == "user <str> said <str>");
+    CHECK(masked("can't stop") == "can't stop");
+    CHECK(masked("2026-11-21T10:28:00Z WARN x") == "<num>-<num>-<num>T<num>:<num>:<num>Z WARN x");
+    CHECK(masked(R"({"level":"error","msg":"lost 3 rows","ms":12})") ==
+          "level error msg lost <num> rows ms <num>");
+    CHECK(masked("").empty());
+    CHECK(mask_line("a b c d", 2) == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE("logs: lines of one kind share a template, others do not", "[detectors]") {
+    TemplateMiner miner(0.5, 100);
+    const auto match = [&miner](std::string_view text) { return miner.match(mask_line(text, 64)); };
+    CHECK(match("connection to alpha lost after 3 s").added);
+    CHECK(!match("connection to beta lost after 12 s").added);
+    const auto third = match("connection to gamma lost after 1 s");
+    REQUIRE(third.found != nullptr);
+    CHECK(third.found->text() == "connection to <*> lost after <num> s");
+    CHECK(third.found->lines == 3);
+    CHECK(match("user alpha logged in from web client").added);
+    CHECK(match("connection to alpha lost").added);
+    CHECK(miner.size() == 3);
+}
+
+TEST_CASE("logs: templates are bounded", "[detectors]") {
+    TemplateMiner miner(0.5, 10);
+    std::size_t refused = 0;
+    for (int i = 0; i < 26 * 26; ++i) {
+        const std::string word{static_cast<char>('a' + i / 26), static_cast<char>('a' + i % 26)};
+        if (miner.match({word, word + "x", word + "y"}).found == nullptr) ++refused;
+    }
+    CHECK(miner.size() == 10);
+    CHECK(refused == 26 * 26 - 10);
+}
+
+TEST_CASE("logs: a new kind of error line is reported once, with examples", "[detectors]") {
+    Writer writer(quick());
+    writer.play(30);
+    CHECK(writer.out.anomalies.empty());
+    for (int s = 0; s < 20; ++s) {
+        for (int i = 0; i < 4; ++i) {
+            writer.write(kError, fmt::format("payment {} timed out after 5000 ms", s * 4 + i));
+        }
+        writer.play(1);
+    }
+    auto found = writer.of("logs.new");
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().firing);
+    CHECK(found.front().key == "logs.new|service:shop");
+    CHECK(found.front().symptom == schemas::Symptom::kLogPattern);
+    CHECK(found.front().severity == schemas::Severity::kInfo);
+    CHECK(found.front().entity.value == "service:shop");
+    CHECK(found.front().signal == "payment <num> timed out after <num> ms");
+    CHECK(found.front().examples.size() == 5);
+    CHECK(found.front().examples.front() == "payment 0 timed out after 5000 ms");
+    writer.play(12);
+    found = writer.of("logs.new");
+    REQUIRE(found.size() == 2);
+    CHECK(!found.back().firing);
+    writer.write(kError, "payment 7 timed out after 5000 ms");  // Known by now.
+    writer.play(10);
+    CHECK(writer.of("logs.new").size() == 2);
+}
+
+TEST_CASE("logs: several new kinds in one window are one anomaly", "[detectors]") {
+    Writer writer(quick());
+    writer.play(30);
+    writer.write(kError, "disk sda is failing now");
+    writer.write(kError, "cannot reach the payment gateway");
+    writer.write(kError, "stack trace follows here below it");
+    writer.play(5);
+    CHECK(writer.of("logs.new").size() == 1);
+    CHECK(writer.of("logs.new").front().examples.size() == 3);
+}
+
+TEST_CASE("logs: new lines are no news in warm-up or below the severity", "[detectors]") {
+    Writer writer(quick());
+    writer.play(3);
+    writer.write(kError, "starting without a cache file");
+    writer.play(30);
+    writer.write(kInfo, "cache file was written to disk");
+    writer.play(5);
+    CHECK(writer.out.anomalies.empty());
+}
+
+TEST_CASE("logs: a burst of error lines is reported once, until it is over", "[detectors]") {
+    LogOptions options = quick();
+    options.severity_burst = schemas::Severity::kWarning;
+    Writer writer(options);
+    writer.play(60, 1);
+    CHECK(writer.out.anomalies.empty());
+    writer.play(20, 30);
+    auto found = writer.of("logs.errors");
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().firing);
+    CHECK(found.front().severity == schemas::Severity::kWarning);
+    CHECK(found.front().observed == Approx(30));
+    CHECK(found.front().expected == Approx(1));
+    CHECK(found.front().examples.size() == 5);
+    CHECK(found.front().reason == "30 /s error lines, usually 1 /s");
+    writer.play(20, 1);
+    found = writer.of("logs.errors");
+    REQUIRE(found.size() == 2);
+    CHECK(!found.back().firing);
+}
+
+TEST_CASE("logs: an anomaly ends though the service logs nothing more", "[detectors]") {
+    Writer writer(quick());
+    writer.play(30);
+    writer.write(kError, "payment 1 timed out after 5000 ms");
+    writer.play(4);
+    CHECK(writer.out.anomalies.size() == 1);
+    for (int s = 0; s < 20; ++s) writer.detector->advance(at(++writer.now), writer.out);
+    REQUIRE(writer.out.anomalies.size() == 2);
+    CHECK(!writer.out.anomalies.back().firing);
+}
+
+TEST_CASE("logs: a line without a severity is judged by the word it begins with", "[detectors]") {
+    const auto severity = [](std::string text) {
+        return severity_of(line("shop", at(0), 0, std::move(text)));
+    };
+    CHECK(severity("2026-11-21 10:28:00 ERROR lost connection") == 17);
+    CHECK(severity("[warn] slow query") == 13);
+    CHECK(severity("level=fatal msg=bye") == 21);
+    CHECK(severity("GET /orders 200") == 9);
+    CHECK(severity("a b c d e f g h i j then an error much later") == 9);
+    CHECK(severity_of(line("shop", at(0), 5, "error")) == 5);
+}
+
+TEST_CASE("logs: a day of a chatty service is calm with default options", "[detectors]") {
+    const auto detector = *make_log_detector({});
+    Findings out;
+    Rng rng(51);
+    for (int tick = 0; tick < 8640; ++tick) {
+        std::vector<schemas::LogRecord> records;
+        for (std::uint64_t i = poisson(rng, 8); i > 0; --i) {
+            records.push_back(line("shop", at(tick * 10.0 + 10 * rng.uniform()), kInfo,
+                                   fmt::format("order {} took {} ms", rng.next(), rng.below(99))));
+        }
+        for (std::uint64_t i = poisson(rng, 2); i > 0; --i) {
+            records.push_back(line("shop", at(tick * 10.0 + 10 * rng.uniform()), kError,
+                                   fmt::format("retry {} of order {}", rng.below(3), rng.next())));
+        }
+        detector->observe(records, out);
+        detector->advance(at(tick * 10.0 + 10), out);
+    }
+    CHECK(out.anomalies.empty());
+}
+
+TEST_CASE("logs: late, homeless and endless lines are counted or cut", "[detectors]") {
+    Writer writer(quick());
+    writer.play(20);
+    schemas::LogRecord homeless = line("shop", at(20), kError, "x");
+    homeless.attributes.clear();
+    const std::string endless = "ERROR " + std::string(1'000'000, 'x');
+    const std::vector<schemas::LogRecord> records{homeless,
+                                                  line("shop", at(1), kError, "late"),
+                                                  line("shop", at(1e6), kError, "ahead"),
+                                                  line("shop", EventTime::max(), kError, "never"),
+                                                  line("shop", at(20), kError, endless),
+                                                  line("shop", at(20), kError, "\xff\xfe\0bad")};
+    writer.detector->observe(records, writer.out);
+    writer.play(4);
+    const auto dropped = writer.detector->counts().dropped;
+    CHECK(dropped.at("no_entity") == 1);
+    CHECK(dropped.at("late") == 1);
+    CHECK(dropped.at("bad_time") == 2);
+    const auto found = writer.of("logs.new");
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().examples.size() == 2);
+    for (const auto& example : found.front().examples) CHECK(example.size() < 600);
+    CHECK(writer.detector->save().size() < 100'000);
+}
+
+TEST_CASE("logs: services are bounded; idle ones make room", "[detectors]") {
+    LogOptions options = quick();
+    options.services_max = 5;
+    const auto detector = *make_log_detector(options);
+    Findings out;
+    const auto write = [&](const std::string& service, double seconds) {
+        const std::vector<schemas::LogRecord> records{line(service, at(seconds), kInfo, "hello")};
+        detector->observe(records, out);
+    };
+    for (int i = 0; i < 100; ++i) write("s" + std::to_string(i), 0);
+    CHECK(detector->counts().dropped.at("services_max") == 95);
+    detector->advance(at(4000), out);
+    write("new", 4000);
+    CHECK(detector->counts().dropped.at("services_max") == 95);
+    CHECK(detector->counts().tracked == 1);
+}
+
+TEST_CASE("logs: options out of range are refused by name", "[detectors]") {
+    LogOptions options;
+    options.similarity_min = 2;
+    const auto made = make_log_detector(options);
+    REQUIRE(!made);
+    CHECK_THAT(made.error().message, Catch::Contains("similarity_min"));
+}
