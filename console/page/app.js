@@ -231,7 +231,8 @@ function renderDetail() {
   } else if (state.route.view === "postmortem") {
     replace(main, ...renderPostmortem(incident));
   } else {
-    replace(main, renderHead(incident), renderPlan(incident), renderCauses(incident), renderTimeline(incident), renderEvidence(incident));
+    replace(main, el("p", { class: "narrow-only" }, el("a", { href: "#/", "data-key": "to-list" }, "All incidents")),
+      renderHead(incident), renderPlan(incident), renderCauses(incident), renderTimeline(incident), renderEvidence(incident));
   }
 }
 
@@ -342,6 +343,7 @@ function showRoute() {
   try { id = decodeURIComponent(parts[1] || ""); } catch { /* Not one of our addresses. */ }
   const known = parts[0] === "incidents" && id !== "";
   state.route = { view: !known ? "none" : parts[2] === "postmortem" ? "postmortem" : "incident", id };
+  document.body.dataset.view = known ? "incident" : "list";
   state.incident = null;
   state.missing = false;
   renderList();

@@ -378,8 +378,9 @@ class ConsolePage(unittest.TestCase):
             self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"), 400)
             self.browser.screenshot("narrow")
             self.browser.click("[data-key=to-list]")
-            self.wait(lambda: self.browser.text("main") == "", "the list alone is shown")
-            self.assertTrue(self.browser.run("return document.querySelector('.card').checkVisibility()"))
+            visible = "return document.querySelector(arguments[0]).checkVisibility()"
+            self.wait(lambda: not self.browser.run(visible, "main"), "the list alone is shown")
+            self.assertTrue(self.browser.run(visible, ".card"))
         finally:
             body = {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}}
             self.browser._call("POST", self.browser.session + "/goog/cdp/execute", body)
