@@ -17,14 +17,14 @@ struct HttpTarget {
     std::string name;             // The action's parameter "request" says it.
     std::string method = "POST";  // POST, PUT, PATCH or DELETE
     std::string url;              // "https://ci.example.org/api/jobs/{job}/run"
-    std::vector<std::pair<std::string, std::string>> headers;  // May hold secrets: never shown
-    std::string body;
+    std::vector<std::pair<std::string, std::string>> headers{};  // May hold secrets: never shown
+    std::string body{};
     std::string content_type = "application/json";
     // Read when the fate of a request is unknown: 2xx means that it was applied, 404 that it was
     // not. Empty: unknown stays unknown, and a person is asked.
-    std::string look_url;
+    std::string look_url{};
     schemas::Risk risk = schemas::Risk::kIrreversible;
-    std::string ca_file;
+    std::string ca_file{};
     std::chrono::milliseconds timeout{10'000};
 };
 

@@ -71,7 +71,9 @@ Status FileKillSwitch::check_off() const {
         return fail(ErrorKind::kUnavailable, std::move(message));
     }
     ::close(file);
-    const auto content = trim({buffer.data(), static_cast<std::size_t>(size)});
+    // A full buffer may be the beginning of anything.
+    const bool whole = static_cast<std::size_t>(size) < buffer.size();
+    const auto content = whole ? trim({buffer.data(), static_cast<std::size_t>(size)}) : "";
     if (content == "off") return {};
     if (content == "on") return fail(ErrorKind::kRefused, "the kill switch is on");
     return fail(ErrorKind::kUnavailable,
