@@ -17,7 +17,7 @@ namespace topics = schemas::topics;
 using std::chrono::seconds;
 
 constexpr int kDeployAt = 20;
-constexpr int kLastSecond = 150;
+constexpr int kLastSecond = 120;
 
 app::DetectConfig detect_config() {
     app::DetectConfig config;
@@ -126,7 +126,7 @@ private:
 };
 
 void check_incident(const World& world, Outcome& outcome) {
-    const auto incidents = world.incidents();
+    const auto& incidents = world.incidents();
     if (incidents.size() != 1) {
         outcome.broken.push_back(fmt::format("{} incidents instead of one", incidents.size()));
         return;
@@ -221,8 +221,10 @@ Outcome run_story(std::uint64_t seed, const Hazards& hazards) {
     check_pages(world, outcome);
     check_log(world, outcome);
     check_replay(world, outcome);
-    for (const auto& record : world.bus().records(topics::kIncidents)) {
-        outcome.trace += record.message.value + "\n";
+    for (const auto& event : world.transitions()) {
+        outcome.trace += fmt::format("{} {} <- {}: {}\n", to_rfc3339(event.incident.updated_at),
+                                     schemas::to_string(event.incident.state),
+                                     schemas::to_string(event.previous), event.reason);
     }
     return outcome;
 }

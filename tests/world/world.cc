@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "app/act_stage.h"
+#include "app/observer_stage.h"
 #include "core/result.h"
 #include "responders/actions/kill_switch.h"
 #include "responders/actions/pool.h"
@@ -126,13 +127,13 @@ void World::start_process() {
     app::Pipeline pipeline;
     pipeline.detect = options_.detect;
     Process& process = *process_;
-    pipeline.make_executor = [&process] {
+    pipeline.make_act_stage = [&process] {
         actions::Executor::Options executor;
         executor.orphan_wait = seconds{1};
-        return std::make_unique<actions::Executor>(executor, process.runner, process.metrics,
-                                                   process.log);
+        return std::make_unique<app::ActStage>(std::make_unique<actions::Executor>(
+            executor, process.runner, process.metrics, process.log));
     };
-    pipeline.make_notifier = [this, &process] { return make_notifier(process); };
+    pipeline.make_notify_stage = [this] { return make_pager(); };
     pipeline.set_kill_switch = [this](bool on) -> Status {
         kill_on_ = on;
         return {};
@@ -143,6 +144,21 @@ void World::start_process() {
     };
     process.stages = app::make_stages(pipeline, process.metrics, process.log);
     process.workers.resize(process.stages.size());
+}
+
+// Sends before its position is committed, so that a page may come twice and is never lost.
+std::unique_ptr<streams::Processor> World::make_pager() {
+    return std::make_unique<app::ObserverStage>([this](const schemas::Event& event) -> Status {
+        const auto* incident = std::get_if<schemas::IncidentEvent>(&event.data);
+        if (incident == nullptr) return {};
+        for (const auto& notice : incident->notices) {
+            ++pages_[notice.id];
+            if (rng_.chance(hazards_.page)) {
+                return fail(ErrorKind::kUnavailable, "the receiver did not answer");
+            }
+        }
+        return {};
+    });
 }
 
 void World::feed(const streams::Message& message) {
@@ -205,24 +221,32 @@ void World::advance() {
     bus_.set_faults(bus_faults(hazards_));
 }
 
-std::vector<schemas::IncidentEvent> World::transitions() const {
-    std::vector<schemas::IncidentEvent> out;
-    for (const auto& record : bus_.records(topics::kIncidents)) {
-        auto event = schemas::decode(record.message.value);
-        VIGIE_ASSERT(event.has_value());
-        if (auto* incident = std::get_if<schemas::IncidentEvent>(&event->data)) {
-            out.push_back(std::move(*incident));
+void World::read_incidents() const {
+    const streams::Partition partition{std::string(topics::kIncidents), 0};
+    while (true) {
+        const auto records = bus_.read(partition, incidents_read_, {500, milliseconds{0}});
+        VIGIE_ASSERT(records.has_value());
+        if (records->empty()) return;
+        for (const auto& record : *records) {
+            incidents_read_ = record.offset + 1;
+            if (!record.message.headers.empty()) continue;  // A tick
+            auto event = schemas::decode(record.message.value);
+            VIGIE_ASSERT(event.has_value());
+            auto& transition =
+                transitions_.emplace_back(std::get<schemas::IncidentEvent>(event->data));
+            incidents_[transition.incident.id.value] = transition.incident;
         }
     }
-    return out;
 }
 
-std::map<std::string, schemas::Incident> World::incidents() const {
-    std::map<std::string, schemas::Incident> out;
-    for (auto& event : transitions()) {
-        out[event.incident.id.value] = std::move(event.incident);
-    }
-    return out;
+const std::vector<schemas::IncidentEvent>& World::transitions() const {
+    read_incidents();
+    return transitions_;
+}
+
+const std::map<std::string, schemas::Incident>& World::incidents() const {
+    read_incidents();
+    return incidents_;
 }
 
 }  // namespace vigie::sim

@@ -57,9 +57,9 @@ public:
     const streams::MemoryBus& bus() const { return bus_; }
 
     // The incidents as the log has them last, by id.
-    std::map<std::string, schemas::Incident> incidents() const;
+    const std::map<std::string, schemas::Incident>& incidents() const;
     // Every incident event, in the order of the log.
-    std::vector<schemas::IncidentEvent> transitions() const;
+    const std::vector<schemas::IncidentEvent>& transitions() const;
     // How often each notice reached a phone, by notice id.
     const std::map<std::string, int>& pages() const { return pages_; }
     const std::map<std::string, std::string>& postmortems() const { return postmortems_; }
@@ -70,6 +70,8 @@ private:
     struct Process;  // What a crash takes away
 
     void start_process();
+    std::unique_ptr<streams::Processor> make_pager();
+    void read_incidents() const;
     void work(std::size_t steps);
     bool step(std::size_t index, std::size_t records_max);
 
@@ -84,6 +86,10 @@ private:
     std::size_t crashes_ = 0;
     std::size_t starts_ = 0;
     Hazards hazards_;
+    // What was read of vigie.incidents so far.
+    mutable streams::Offset incidents_read_ = 0;
+    mutable std::vector<schemas::IncidentEvent> transitions_;
+    mutable std::map<std::string, schemas::Incident> incidents_;
     std::unique_ptr<Process> process_;  // Last: it uses everything above.
 };
 

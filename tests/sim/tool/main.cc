@@ -49,12 +49,12 @@ int main(int argc, char** argv) {
         vigie::Rng rng(vigie::system_seed());
         while (std::chrono::duration<double, std::ratio<3600>>(clock.steady() - start).count() <
                hours) {
-            failed += run(rng.next() >> 1U, false) ? 0 : 1;
+            failed += run(rng.next() >> 1U, false) ? 0U : 1U;
             ++done;
         }
         return report();
     }
     if (range.empty()) range = {1, 200};
-    for (std::uint64_t s = range[0]; s <= range[1]; ++s, ++done) failed += run(s, false) ? 0 : 1;
+    for (std::uint64_t s = range[0]; s <= range[1]; ++s, ++done) failed += run(s, false) ? 0U : 1U;
     return report();
 }
