@@ -283,6 +283,7 @@ ActionEvent Executor::refuse(const ActionEvent& intent, std::string message) con
         .add();
     auto event = intent;
     event.status = ActionStatus::kRefused;
+    if (event.phase == ActionPhase::kExecute) event.facts.insert_or_assign("applied", "no");
     event.message = std::move(message);
     event.instance = runner_.instance();
     return event;

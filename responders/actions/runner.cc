@@ -26,6 +26,16 @@ std::string cut(const std::string& text, std::size_t bytes_max) {
     return one_line(text, bytes_max - kCutMark.size()).append(kCutMark);
 }
 
+// The fact "applied" of an execution's outcome: what is certain, in one word.
+std::string_view applied(ActionStatus status) {
+    switch (status) {
+        case ActionStatus::kSucceeded: return "yes";
+        case ActionStatus::kFailed:
+        case ActionStatus::kRefused: return "no";
+        default: return "unknown";
+    }
+}
+
 ActionStatus status_of(const Error& error) {
     return error.kind == ErrorKind::kRefused ? ActionStatus::kRefused : ActionStatus::kFailed;
 }
@@ -224,6 +234,9 @@ ActionEvent Runner::outcome(const ActionEvent& intent, ActionStatus status,
     event.message = std::string(message);
     event.instance = options_.instance;
     for (const auto& [name, value] : facts) event.facts.insert_or_assign(name, value);
+    if (event.phase == ActionPhase::kExecute) {
+        event.facts.insert_or_assign("applied", std::string(applied(status)));
+    }
     bound(event);
     return event;
 }

@@ -45,6 +45,8 @@ public:
         std::size_t keys_max = 10'000;  // Finished keys remembered; above all rows together
     };
 
+    // Outcomes of executions carry the fact "applied": "yes", "no" or "unknown".
+    //
     // Puts one outcome on the log and returns when it is durable; may block and retry within
     // reason. Called on pool threads. The event comes without a time: the publisher has one.
     using Publish = std::function<Status(const schemas::ActionEvent&)>;

@@ -163,6 +163,10 @@ TEST_CASE("executor: intents above the bound are refused", "[actions]") {
     CHECK(world.story("act-2") == "intended started succeeded");
     CHECK(world.story("act-3") == "intended refused");
     CHECK(world.metrics.counter(metric::kRowsFull).value() == 1);
+    for (const auto& event : world.events()) {
+        if (event.status != ActionStatus::kRefused) continue;
+        CHECK(event.facts.at("applied") == "no");
+    }
 }
 
 TEST_CASE("executor: what the pool has no room for is handed over at a later tick", "[actions]") {
@@ -229,6 +233,7 @@ TEST_CASE("executor: a call in doubt is settled by a look, both ways", "[actions
     world.settle();
     CHECK(world.target.calls == 1);
     CHECK(world.target.looks == 1);
+    CHECK(world.last().facts.at("applied") == (arrived ? "yes" : "no"));
     CHECK(world.story("act-1") ==
           (arrived ? "intended started succeeded" : "intended started failed"));
     // Not before the request can have arrived.
@@ -244,6 +249,7 @@ TEST_CASE("executor: a call that looking does not settle stays in doubt, and is 
     world.append(intent("act-1"));
     world.settle();
     CHECK(world.story("act-1") == "intended started in_doubt");
+    CHECK(world.last().facts.at("applied") == "unknown");
     CHECK(world.target.looks == world.runner_options.looks_max);
     world.append(intent("act-1"));
     world.tick(1h);
