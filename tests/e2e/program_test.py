@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""What an operator does with the program itself: wrong use, a wrong configuration, a reload with a
+bad file, a drain, a second process on the same data, the kill switch, no configuration at all.
+
+usage: program_test.py VIGIE FOLDER
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "demo"))
+
+from stage import Stage, fetch, fetch_json, free_ports  # noqa: E402
+
+VIGIE = pathlib.Path(sys.argv[1]).resolve()
+FOLDER = pathlib.Path(sys.argv[2]).resolve()
+TOKEN = "program-test-token"
+
+CONFIG = """\
+data: {data}
+listen: {{api: '127.0.0.1:{api}', otlp: '127.0.0.1:{otlp}', alertmanager: '127.0.0.1:{alertmanager}'}}
+api: {{token: {token}}}
+{more}
+"""
+
+
+def run(*words, **options):
+    return subprocess.run([str(VIGIE), *words], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, check=False, **options)
+
+
+class ProgramTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = FOLDER / self.id().rsplit(".", 1)[-1]
+        self.stage = Stage(self.folder)
+        self.addCleanup(self.stage.stop_all)
+        self.ports = dict(zip(("api", "otlp", "alertmanager"), free_ports(3)))
+        self.config = self.folder / "vigie.yaml"
+        self.write("")
+
+    def write(self, more):
+        self.config.write_text(CONFIG.format(data=self.folder / "data", token=TOKEN, more=more,
+                                             **self.ports))
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.ports['api']}{path}"
+
+    def serve(self):
+        self.stage.start("vigie", [VIGIE, "serve", "--config", self.config])
+        self.stage.wait_for_url("vigie", self.url("/-/ready"))
+        return self.stage._processes["vigie"]  # pylint: disable=protected-access
+
+    def log(self):
+        return self.stage.log_of("vigie").read_text()
+
+    def client(self, *words):
+        token = self.folder / "token"
+        token.write_text(TOKEN + "\n")
+        return run(*words, env=dict(os.environ, VIGIE_SERVER=self.url(""),
+                                    VIGIE_TOKEN_FILE=str(token)))
+
+    def test_wrong_use_is_exit_2_and_says_how(self):
+        for words in ((), ("serve", "--colour"), ("approve",), ("kill", "maybe"), ("dance",)):
+            done = run(*words)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertTrue(done.stderr.strip(), words)
+        self.assertIn("vigie 0", run("version").stdout)
+        self.assertEqual(run("--help").returncode, 0)
+
+    def test_a_wrong_configuration_is_refused_with_every_place(self):
+        self.write("agent:\n  modus: approve\n  confidence_min: 7\nlog: {level: loud}\n"
+                   "detect: {rules: [{name: x, metric: up, threshold: a lot}]}\n")
+        done = run("check-config", str(self.config))
+        self.assertEqual(done.returncode, 1)
+        for part in ("vigie.yaml:5:3: agent.modus: unknown option", "agent.confidence_min",
+                     "log.level", "threshold"):
+            self.assertIn(part, done.stderr)
+        self.assertEqual(run("serve", "--config", str(self.config)).returncode, 1)
+        self.assertEqual(run("check-config", "/nowhere.yaml").returncode, 1)
+
+    def test_a_bad_reload_keeps_the_old_configuration(self):
+        process = self.serve()
+        self.write("agent: {modus: approve}\n")
+        process.send_signal(signal.SIGHUP)
+        self.stage.wait_for("the refusal is logged", 10,
+                            lambda: "the old one stays" in self.log())
+        status, _ = fetch(self.url("/-/reload"), "POST", b"{}", {
+            "Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
+        self.assertGreaterEqual(status, 400)
+        self.assertEqual(fetch(self.url("/-/ready"))[0], 200)
+        self.write("agent: {modes: [{mode: suggest}]}\n")
+        process.send_signal(signal.SIGHUP)
+        self.stage.wait_for("the reload is logged", 10,
+                            lambda: "configuration reloaded" in self.log())
+
+    def test_sigterm_drains_and_the_data_is_there_again(self):
+        process = self.serve()
+        alert = [{"labels": {"alertname": "Down", "service": "shop", "severity": "critical"},
+                  "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]
+        status, text = fetch(f"http://127.0.0.1:{self.ports['alertmanager']}/api/v2/alerts", "POST",
+                             json.dumps(alert).encode(), {"Content-Type": "application/json"})
+        self.assertEqual(status, 200, text)
+        process.terminate()
+        self.assertEqual(process.wait(20), 0)
+        self.assertIn("vigie has stopped", self.log())
+        self.serve()
+        self.stage.wait_for("the incident is there again", 20, lambda: fetch_json(
+            self.url("/api/v1/incidents"))["incidents"])
+        done = self.client("get", "incidents")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("inc-", done.stdout)
+        for form in ("json", "yaml"):
+            self.assertIn("service:shop", self.client("get", "incidents", "-o", form).stdout)
+        incident = next(word for word in done.stdout.split() if word.startswith("inc-"))
+        self.assertIn("Down", self.client("describe", incident).stdout)
+        self.assertIn("no open incident", self.client("explain", incident).stdout)
+        self.assertEqual(self.client("ack", incident).returncode, 0)
+        self.assertEqual(self.client("describe", "inc-nowhere").returncode, 1)
+        self.stage.wait_for("the owner is known", 10, lambda: fetch_json(
+            self.url(f"/api/v1/incidents/{incident}"))["owner"])
+
+    def test_a_second_process_on_the_same_data_is_refused(self):
+        self.serve()
+        other = self.folder / "other.yaml"
+        ports = dict(zip(("api", "otlp", "alertmanager"), free_ports(3)))
+        other.write_text(CONFIG.format(data=self.folder / "data", token=TOKEN, more="", **ports))
+        done = run("serve", "--config", str(other))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot start", done.stderr)
+        # Reading beside the server is fine.
+        self.assertEqual(run("replay", "--data", str(self.folder / "data")).returncode, 0)
+
+    def test_the_kill_switch_is_a_file_and_a_command(self):
+        self.serve()
+        switch = self.folder / "data" / "kill-switch"
+        self.assertEqual(switch.read_text().strip(), "off")
+        self.assertEqual(self.client("kill", "on").returncode, 0)
+        self.stage.wait_for("the switch is on", 10, lambda: switch.read_text().strip() == "on")
+        self.assertEqual(self.client("kill", "off").returncode, 0)
+        self.stage.wait_for("the switch is off", 10, lambda: switch.read_text().strip() == "off")
+        self.stage.stop("vigie")
+        done = self.client("kill", "on", "--data", str(self.folder / "data"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(switch.read_text().strip(), "on")
+
+    def test_who_has_no_token_decides_nothing(self):
+        self.serve()
+        done = run("mode", "autonomous", env=dict(os.environ, VIGIE_SERVER=self.url("")))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("401", done.stderr)
+        self.assertNotIn(TOKEN, self.log())
+
+    def test_no_server_is_said_so(self):
+        done = run("get", "incidents", "--server", self.url(""))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is 'vigie serve' running there?", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
