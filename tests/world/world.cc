@@ -184,15 +184,17 @@ bool World::step(std::size_t index, std::size_t records_max) {
 
 void World::work(std::size_t steps) {
     for (std::size_t i = 0; i < steps; ++i) {
-        if (rng_.chance(hazards_.crash)) {
-            ++crashes_;
-            start_process();
-        }
+        if (rng_.chance(hazards_.crash)) crash();
         const std::size_t index =
             hazards_.shuffle ? rng_.below(process_->workers.size()) : i % process_->workers.size();
         step(index, hazards_.shuffle ? 1 + rng_.below(20) : 500);
         if (!hazards_.shuffle || rng_.chance(200)) process_->pool.run_all();
     }
+}
+
+void World::crash() {
+    ++crashes_;
+    start_process();
 }
 
 void World::settle() {

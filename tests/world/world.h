@@ -51,6 +51,9 @@ public:
     // From now on nothing goes wrong; works until nothing is left to do.
     void settle();
 
+    // Takes the process away and starts another one.
+    void crash();
+
     EventTime now() const;
     std::size_t crashes() const { return crashes_; }
     Cluster& cluster() { return cluster_; }
