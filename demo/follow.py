@@ -1,9 +1,10 @@
 """Tells the life of one incident as it happens, from Vigie's own API."""
+import collections
+
 from stage import fetch_json
 
-EVIDENCE_SHOWN = 3
-# Told from the incident itself, in more detail than the timeline has.
-TOLD_OTHERWISE = {"evidence", "opened", "diagnosis", "plan"}
+# How many pieces of evidence of each kind are told one by one.
+EVIDENCE_SHOWN = {"alert": 2, "change": 1, "anomaly": 2}
 
 
 def confidence_of(incident):
@@ -30,7 +31,7 @@ class Follower:
         self._url = f"{api}/api/v1/incidents/{incident_id}"
         self._terminal = terminal
         self._shown = set()
-        self._evidence = 0
+        self._told = collections.Counter()
 
     def look(self):
         """The incident as it is now, after telling what is new; None when it is not readable."""
@@ -49,21 +50,30 @@ class Follower:
         if self._first_time("opened"):
             self._terminal.step(f"incident {incident['id']} opened: {incident['title']}", "1;33")
         self._tell_evidence(incident)
-        self._tell_cause(incident)
-        self._tell_plan(incident)
-        self._tell_symptoms(incident)
         for entry in incident["timeline"]:
-            told = entry["kind"] in TOLD_OTHERWISE
-            if not told and self._first_time("entry", entry["at"], entry["kind"], entry["text"]):
-                self._terminal.step(entry["text"])
+            if self._first_time("entry", entry["at"], entry["kind"], entry["text"]):
+                self._tell_entry(incident, entry["kind"], entry["text"])
+        self._tell_symptoms(incident)
+
+    def _tell_entry(self, incident, kind, text):
+        if kind == "diagnosis":
+            self._tell_cause(incident)
+        elif kind == "plan" and incident.get("plan") and not text.startswith("no plan"):
+            self._tell_plan(incident)
+        elif kind not in ("opened", "evidence") and not text.startswith(("open: ", "inspecting ")):
+            # A state says in its reason what another entry has said already.
+            state, _, reason = text.partition(": ")
+            moved = kind == "state" and reason
+            if self._first_time("text", reason if moved else text):
+                self._terminal.step(f"{state.replace('_', ' ')}: {reason}" if moved else text)
 
     def _tell_evidence(self, incident):
         for item in incident["evidence"]:
             if not self._first_time("evidence", item["kind"], item["key"]):
                 continue
-            self._evidence += 1
-            if self._evidence <= EVIDENCE_SHOWN:
-                self._terminal.step(f"evidence: {item['kind']} on {item['entity']}: {item['text']}")
+            self._told[item["kind"]] += 1
+            if self._told[item["kind"]] <= EVIDENCE_SHOWN.get(item["kind"], 0):
+                self._terminal.step(f"evidence: {item['kind']} at {item['entity']}: {item['text']}")
 
     def _tell_symptoms(self, incident):
         symptoms = [item for item in incident["evidence"] if item["symptom"]]
@@ -79,9 +89,11 @@ class Follower:
         what = "none of the known causes" if mechanism == "unknown" else \
             f"{mechanism} of {cause['entity']}"
         self._terminal.step(f"most likely cause: {what}", "36")
-        self._terminal.more(*(f"  because {reason}" for reason in cause["reasons"]))
-        others = [f"{other['mechanism'].replace('_', ' ')} of {other['entity'] or '?'}"
-                  for other in incident["diagnosis"]["causes"][1:4] if other["mechanism"] != "unknown"]
+        self._terminal.more(*(f"  · {reason}" for reason in cause["reasons"]))
+        others = [
+            f"{other['mechanism'].replace('_', ' ')} of {other['entity']}"
+            + (f" ({other['change_key']})" if other["change_key"] else "")
+            for other in incident["diagnosis"]["causes"][1:4] if other["mechanism"] != "unknown"]
         if others:
             self._terminal.more(f"  less likely: {'; '.join(others)}")
         self._terminal.more(f"  confidence {confidence_of(incident)}, "

@@ -4,12 +4,17 @@ import hmac
 import json
 
 
-def deployment_webhook(number, version, full_name):
-    """A `deployment` event: `version` of the repository `full_name` is being deployed."""
+def deployment_webhook(number, version, full_name, state=None):
+    """A `deployment` event: `version` of the repository `full_name` is being deployed. With a
+    `state` ("success", "failure", …) it is the `deployment_status` event that tells of it."""
     owner, name = full_name.split("/")
     api = f"https://api.github.example/repos/{full_name}"
+    status = {} if state is None else {"deployment_status": {
+        "id": number, "state": state, "environment": "production", "description": "",
+        "created_at": None, "updated_at": None, "creator": {"login": "dana"}}}
     return json.dumps({
         "action": "created",
+        **status,
         "deployment": {
             "id": number, "sha": f"{number:040x}", "ref": f"v{version}", "task": "deploy",
             "environment": "production", "description": f"{name} {version}",
@@ -24,9 +29,9 @@ def deployment_webhook(number, version, full_name):
     })
 
 
-def signed_headers(body, secret, delivery):
+def signed_headers(body, secret, delivery, event="deployment"):
     """https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries"""
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return {"Content-Type": "application/json", "X-GitHub-Event": "deployment",
+    return {"Content-Type": "application/json", "X-GitHub-Event": event,
             "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": f"sha256={signature}",
             "User-Agent": "GitHub-Hookshot/demo"}

@@ -1,9 +1,11 @@
 """The configuration files of the demo's programs, written for the ports of one run."""
 import json
+import re
 
 from cluster import NAMESPACE, TOKEN
 
 GITHUB_SECRET = "demo-webhook-secret"
+CORRELATION_SECONDS = 15
 SERVICES = ("frontend", "checkout", "payments")
 
 PROMETHEUS = """\
@@ -116,10 +118,13 @@ agent:
   modes:
     - {{action: kubernetes.rollback_deployment, target: '*', mode: approve}}
   diagnose_after: 5s
-  correlation_window: 15s
+  correlation_window: {correlation}s
   approval_expiry: 15m
   verify_hold: 5s
   verify_timeout: 60s
+
+runbooks:
+  folder: {runbooks}
 
 inventory:
 {inventory}
@@ -127,6 +132,10 @@ actions:
   kubernetes:
     server: http://127.0.0.1:{kubernetes}
     token: {token}
+
+notify:
+  webhooks:
+    - {{name: on-call, url: 'http://127.0.0.1:{on_call}/hook'}}
 """
 
 CALLEES = {"frontend": ["checkout"], "checkout": ["payments"], "payments": []}
@@ -140,7 +149,14 @@ def inventory_entry(name):
             f"    depends_on: [{callees}]\n")
 
 
-def write_vigie(folder, ports):
+def write_vigie(folder, root, ports):
+    """vigie.yaml, and the shipped runbook for rollbacks with a rest as short as the demo."""
+    (folder / "runbooks").mkdir()
+    name = "rollback-deployment.yaml"
+    text = (root / "runbooks" / name).read_text()
+    (folder / "runbooks" / name).write_text(
+        re.sub(r"^cooldown: .*$", "cooldown: 20s", text, flags=re.MULTILINE))
     (folder / "vigie.yaml").write_text(VIGIE.format(
-        data=folder / "data", secret=GITHUB_SECRET, token=TOKEN,
+        data=folder / "data", secret=GITHUB_SECRET, token=TOKEN, runbooks=folder / "runbooks",
+        correlation=CORRELATION_SECONDS,
         inventory="".join(map(inventory_entry, SERVICES)), **ports))

@@ -57,7 +57,7 @@ class Stage:
         (self.folder / "logs").mkdir(parents=True)
         self._processes = {}
 
-    def start(self, name, command, environment=None):
+    def start(self, name, command):
         """Starts a program; what it prints goes to logs/NAME.log."""
         parent = os.getpid()
 
@@ -67,11 +67,13 @@ class Stage:
                 os._exit(1)
 
         with open(self.log_of(name), "wb") as log:
-            self._processes[name] = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=dict(os.environ, **(environment or {})), cwd=self.folder,
-                start_new_session=True,  # Ctrl-C is for us alone: we stop them in order.
-                preexec_fn=die_with_parent)
+            try:
+                self._processes[name] = subprocess.Popen(
+                    [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, cwd=self.folder, preexec_fn=die_with_parent,
+                    start_new_session=True)  # Ctrl-C is for us alone: we stop them in order.
+            except OSError as error:
+                raise DemoError(f"cannot start {name}: {error}") from None
 
     def log_of(self, name):
         return self.folder / "logs" / f"{name}.log"
