@@ -100,6 +100,7 @@ Result<std::vector<Record>> MemoryConsumer::poll(const PollLimits& limits) {
 
 std::vector<Record> MemoryConsumer::collect(std::size_t records_max) {
     std::vector<Partition> order;
+    order.reserve(held_.size());
     for (const auto& [partition, held] : held_) order.push_back(partition);
     Rng& rng = bus_.rng_;
     if (bus_.faults_.shuffle_partitions) {

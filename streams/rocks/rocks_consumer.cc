@@ -120,7 +120,7 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
     if (held_.empty()) return records;
     auto entry = std::next(held_.begin(), static_cast<std::ptrdiff_t>(first_++ % held_.size()));
     for (std::size_t left = held_.size(); left != 0 && records.size() < records_max; --left) {
-        auto& [partition, held] = *entry;
+        const auto& [partition, held] = *entry;
         Bus::Range range;
         {
             const std::scoped_lock lock(engine_.mutex);
@@ -134,11 +134,12 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
             VIGIE_TRY_ASSIGN(
                 auto found,
                 engine_.read(partition, {.from = from, .end = range.end, .records_max = share}));
-            if (!found.empty()) held.next = found.back().offset + 1;
             std::move(found.begin(), found.end(), std::back_inserter(records));
         }
         if (++entry == held_.end()) entry = held_.begin();
     }
+    // Only now: after an error the next poll must give all of them again.
+    for (const Record& record : records) held_.at(record.partition).next = record.offset + 1;
     return records;
 }
 

@@ -1,9 +1,7 @@
 // What only the embedded log promises: disks, processes and limits.
-#include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <future>
-
-#include <sys/wait.h>
 
 #include <rocksdb/db.h>
 #include <catch2/catch.hpp>
@@ -12,6 +10,7 @@
 #include "core/system_clock.h"
 #include "streams/rocks/encoding.h"
 #include "streams/worker.h"
+#include "tests/contract/child.h"
 #include "tests/contract/harness.h"
 
 namespace vigie::streams::rocks {
@@ -77,6 +76,30 @@ Worker::Options copier() {
 
 }  // namespace
 
+// The other process of the two tests below; alone it does nothing.
+TEST_CASE("rocks: child that appends until it is killed", "[.]") {
+    const char* folder = std::getenv("VIGIE_TEST_FOLDER");
+    if (folder == nullptr) return;
+    RocksBus::Options options;
+    options.path = folder;
+    append_until_killed(options, std::stoll(std::getenv("VIGIE_TEST_FIRST")),
+                        std::stoi(std::getenv("VIGIE_TEST_PIPE")));
+}
+
+TEST_CASE("rocks: child that holds the folder", "[.]") {
+    const char* folder = std::getenv("VIGIE_TEST_FOLDER");
+    if (folder == nullptr) return;
+    RocksBus::Options options;
+    options.path = folder;
+    const SystemClock clock;
+    MetricsRegistry metrics;
+    const auto bus = RocksBus::open(options, clock, metrics);
+    char byte = bus ? 'y' : 'n';
+    VIGIE_ASSERT(write(std::stoi(std::getenv("VIGIE_TEST_PIPE")), &byte, 1) == 1);
+    // Until the other side closes.
+    VIGIE_ASSERT(read(std::stoi(std::getenv("VIGIE_TEST_HOLD")), &byte, 1) == 0);
+}
+
 TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copied once",
           "[contract]") {
     RocksHarness harness;
@@ -85,26 +108,22 @@ TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copi
     Rng rng(7);
     std::int64_t first = 0;
     for (int round = 0; round < 6; ++round) {
-        int ends[2];
-        REQUIRE(pipe(ends) == 0);
-        const pid_t child = fork();
-        REQUIRE(child >= 0);
-        if (child == 0) {
-            close(ends[0]);
-            append_until_killed(harness.options(), first, ends[1]);
-        }
-        close(ends[1]);
+        Pipe pipe;
+        Child child("rocks: child that appends until it is killed",
+                    {{"VIGIE_TEST_FOLDER", harness.options().path},
+                     {"VIGIE_TEST_FIRST", std::to_string(first)},
+                     {"VIGIE_TEST_PIPE", std::to_string(pipe.write_end)}},
+                    {pipe.write_end});
+        Pipe::close_end(pipe.write_end);
         std::int64_t acknowledged = -1;
         std::int64_t number = 0;
         const auto kill_after = static_cast<std::int64_t>(1 + rng.below(300));
-        for (std::int64_t seen = 0; read(ends[0], &number, sizeof number) == sizeof number;) {
+        for (std::int64_t seen = 0; read(pipe.read_end, &number, sizeof number) == sizeof number;) {
             acknowledged = std::max(acknowledged, number);
-            if (++seen == kill_after) kill(child, SIGKILL);
+            if (++seen == kill_after) child.kill();
         }
-        close(ends[0]);
-        int status = 0;
-        REQUIRE(waitpid(child, &status, 0) == child);
-        REQUIRE(WIFSIGNALED(status));
+        REQUIRE(WIFSIGNALED(child.wait()));
+        REQUIRE(acknowledged >= first);
 
         harness.reopen();
         const auto range = *harness.bus().range({"in", 0});
@@ -203,34 +222,22 @@ TEST_CASE("rocks: the folder belongs to one bus at a time", "[contract]") {
     CHECK(second.error().kind == ErrorKind::kConflict);
     harness.close();
 
-    // A process that holds the folder until we close our end of the pipe.
-    int ready[2];
-    int hold[2];
-    REQUIRE(pipe(ready) == 0);
-    REQUIRE(pipe(hold) == 0);
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        close(hold[1]);
-        const auto bus = RocksBus::open(harness.options(), harness.clock, harness.metrics);
-        char byte = bus ? 'y' : 'n';
-        VIGIE_ASSERT(write(ready[1], &byte, 1) == 1);
-        VIGIE_ASSERT(read(hold[0], &byte, 1) == 0);
-        _exit(0);
-    }
-    close(hold[0]);
+    Pipe ready;
+    Pipe hold;
+    Child child("rocks: child that holds the folder",
+                {{"VIGIE_TEST_FOLDER", harness.options().path},
+                 {"VIGIE_TEST_PIPE", std::to_string(ready.write_end)},
+                 {"VIGIE_TEST_HOLD", std::to_string(hold.read_end)}},
+                {ready.write_end, hold.read_end});
     char byte = 0;
-    REQUIRE(read(ready[0], &byte, 1) == 1);
+    REQUIRE(read(ready.read_end, &byte, 1) == 1);
     CHECK(byte == 'y');
     const auto third = RocksBus::open(harness.options(), harness.clock, harness.metrics);
     REQUIRE_FALSE(third.has_value());
     CHECK(third.error().kind == ErrorKind::kConflict);
-    close(hold[1]);
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
+    Pipe::close_end(hold.write_end);
+    CHECK(child.wait() == 0);
     CHECK(RocksBus::open(harness.options(), harness.clock, harness.metrics).has_value());
-    close(ready[0]);
-    close(ready[1]);
 }
 
 TEST_CASE("rocks: a folder that cannot be made is kUnavailable", "[contract]") {
