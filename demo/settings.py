@@ -134,6 +134,7 @@ actions:
     token: {token}
 
 notify:
+  link_prefix: 'http://127.0.0.1:{api}/#/incidents/'
   webhooks:
     - {{name: on-call, url: 'http://127.0.0.1:{on_call}/hook'}}
 """

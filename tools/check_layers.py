@@ -52,7 +52,7 @@ def layer_of(path, layers):
 def fault_of_ours(path, target, layers):
     """Why `path` must not include the repository's `target`; None when it may."""
     own, other = layer_of(path, layers), layer_of(target, layers)
-    beside = own is None and (ROOT / path).with_name(target).is_file()
+    beside = own is None and ((ROOT / path).parent / target).is_file()
     if not beside and not (ROOT / target).is_file():
         return f'"{target}" is not a file from the repository root'
     if own is None:
