@@ -88,10 +88,11 @@ struct Fixture {
     double metric(std::string_view line_start) const;  // 0 when there is no such line
 
     TestClock clock;
-    streams::MemoryBus bus;
-    HeldBus held{bus};
+    // Before the bus: appends that it still holds at the end use them.
     MetricsRegistry metrics;
     MemoryLog log;
+    streams::MemoryBus bus;
+    HeldBus held{bus};
     http::Router router;
     std::unique_ptr<Receivers> receivers;
 };
