@@ -117,8 +117,8 @@ class Story:
         self.name = service(number)
         self.number = number
         self.ports = ports
-        self.delivery = str(uuid.uuid4())
-        self.started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.deliveries = {"deployment": str(uuid.uuid4()), "deployment_status": str(uuid.uuid4())}
+        self.started = ""
 
     def url(self, name, path):
         return f"http://127.0.0.1:{self.ports[name]}{path}"
@@ -138,20 +138,22 @@ class Story:
         return template["spec"]["containers"][0]["image"]
 
     def break_it(self):
-        body = deployment_webhook(self.number + 100, BAD, f"shop/{self.name}").encode()
-        self.until_heard(self.url("api", "/webhooks/github"), "POST", body,
-                         signed_headers(body, SECRETS["github"], self.delivery))
+        for event, delivery in self.deliveries.items():
+            state = "success" if event == "deployment_status" else None
+            body = deployment_webhook(self.number + 100, BAD, f"shop/{self.name}", state).encode()
+            self.until_heard(self.url("api", "/webhooks/github"), "POST", body,
+                             signed_headers(body, SECRETS["github"], delivery, event))
         order = {"set_image": {"deployment": self.name, "image": f"shop/{self.name}:{BAD}"}}
         fetch(self.url("kubernetes", "/_control"), "POST", json.dumps(order).encode())
 
     def alert(self, firing):
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + (240 if firing else 0)))
-        alert = {"labels": {"alertname": "ServiceFails", "service": self.name,
-                            "severity": "critical"},
-                 "annotations": {"summary": f"{self.name} fails"},
-                 "startsAt": self.started, "endsAt": now}
+        alerts = [{"labels": {"alertname": name, "service": self.name, "severity": "critical"},
+                   "annotations": {"summary": f"{self.name}: {name}"},
+                   "startsAt": self.started, "endsAt": now}
+                  for name in ("HighErrorRate", "HighLatency")]
         self.until_heard(self.url("alertmanager", "/api/v2/alerts"), "POST",
-                         json.dumps([alert]).encode(), {"Content-Type": "application/json"})
+                         json.dumps(alerts).encode(), {"Content-Type": "application/json"})
 
     def approve(self, incident):
         body = json.dumps({"kind": "approve", "incident": incident["id"],
@@ -170,6 +172,8 @@ class Story:
 
     def tell(self):
         self.break_it()
+        time.sleep(1.2)  # Symptoms come after their cause.
+        self.started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         approved, deadline, repeated = set(), time.monotonic() + STORY_SECONDS, 0
         while time.monotonic() < deadline:
             sick = self.image().endswith(BAD)
