@@ -108,7 +108,7 @@ def main():
         scenario.check_incident()
         scenario.check_telemetry()
         scenario.check_contract()
-        scenario.stage.stop("alertmanager", "vigie")
+        scenario.stage.stop("prometheus", "alertmanager", "vigie")
         scenario.check_replay()
         scenario.check_secrets()
         return 0
