@@ -26,10 +26,10 @@ namespace {
 // that no single channel decides alone; calibration (learn.h) says what a share is worth.
 constexpr double kDeviationWeight = 2.0;
 constexpr double kOnsetWeight = 1.0;
-constexpr double kSupportWeight = 2.0;  // Of the mechanism, by its own kind of symptom
+constexpr double kSupportWeight = 2.5;  // Of the mechanism, by its own kind of symptom
 constexpr double kChangeWeight = 2.0;   // A prior: too little to win without symptoms
 constexpr double kPatternWeight = 1.0;
-constexpr double kUnknownScore = 2.5;  // What "none of these" must be beaten by
+constexpr double kUnknownScore = 3.0;  // What "none of these" must be beaten by
 // A detector's score of 15 times its threshold is as sure as it gets.
 constexpr double kDeviationBits = 4.0;
 
@@ -242,7 +242,7 @@ std::vector<Candidate> candidates_of(const DiagnosisInput& input, const Profiles
         if (candidate) candidates.push_back(*std::move(candidate));
     }
     unknown.cause.mechanism = Mechanism::kUnknown;
-    unknown.cause.reasons = {"None of the mechanisms that are known needs to be the one."};
+    unknown.cause.reasons = {"The cause may be one that is not among these."};
     candidates.push_back(std::move(unknown));
     return candidates;
 }

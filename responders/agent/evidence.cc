@@ -185,10 +185,10 @@ Result<bool> Turn::rediagnose(Case& item) {
     return true;
 }
 
-Status Turn::after_evidence(Case& item, bool new_symptom) {
+Status Turn::after_evidence(Case& item) {
     auto& incident = item.incident;
     VIGIE_TRY(gather(item));
-    if (new_symptom) VIGIE_TRY(watch_symptoms(item));
+    VIGIE_TRY(watch_symptoms(item));
     if (item.work.overflow) return {};
     switch (incident.state) {
         case IncidentState::kDiagnosing:

@@ -97,7 +97,7 @@ Status Turn::on_repeat(Case& item, Evidence& evidence, const Signal& signal) {
         }
         if (became_symptom) {
             evidence.symptom = true;
-            VIGIE_TRY(after_evidence(item, true));
+            VIGIE_TRY(after_evidence(item));
         }
     }
     finish(item);
@@ -117,7 +117,7 @@ Status Turn::on_return(Case& item, Evidence& evidence, const Signal& signal) {
     } else if (!is_closed(item.incident.state)) {
         touch(reason);
         if (evidence.symptom) note_presence(item, evidence.entity, signal.seen_at);
-        VIGIE_TRY(after_evidence(item, true));
+        VIGIE_TRY(after_evidence(item));
     }
     finish(item);
     return {};
@@ -175,7 +175,7 @@ Status Turn::merge(Case& item, const Signal& signal, std::string_view because) {
     tell(item, "evidence", fmt::format("{}: {}", reason, signal.text), meta_.id.value);
     if (opens(signal)) incident.severity = std::max(incident.severity, signal.severity);
     touch(reason);
-    VIGIE_TRY(after_evidence(item, opens(signal)));
+    VIGIE_TRY(after_evidence(item));
     finish(item);
     return {};
 }
@@ -288,7 +288,7 @@ Status Turn::attach_change(const RecentChange& change) {
         tell(*item, "evidence", fmt::format("change {}", clean(change.key, kNameBytesMax)),
              meta_.id.value);
         touch("a change touches it");
-        VIGIE_TRY(after_evidence(*item, false));
+        VIGIE_TRY(after_evidence(*item));
         finish(*item);
     }
     return {};

@@ -35,6 +35,10 @@ inline constexpr std::size_t kSilencesMax = 200;
 inline constexpr std::size_t kModesMax = 100;
 // Inspections for one incident, after which it is a person's; reset when it reopens.
 inline constexpr std::int64_t kInspectionsMax = 12;
+// An incident with more evidence than this is told of at most once a second when only evidence
+// changed; transitions are always told at once.
+inline constexpr std::size_t kUpdatesAtOnceMax = 20;
+inline constexpr std::chrono::seconds kUpdateInterval{1};
 // Facts of one inspection or outcome that are kept; the rest are ignored.
 inline constexpr std::size_t kFactsMax = 64;
 // Lines of a diff that are shown and hashed.

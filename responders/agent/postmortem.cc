@@ -39,7 +39,7 @@ std::string summary(const Incident& incident) {
     out += fmt::format("- Incident: {} (domain {})\n", incident.id.value,
                        code_span(incident.domain.value));
     out += fmt::format("- Severity: {}\n", schemas::to_string(incident.severity));
-    out += fmt::format("- Began: {}\n", to_rfc3339(incident.opened_at));
+    out += fmt::format("- Opened: {}\n", to_rfc3339(incident.opened_at));
     out += fmt::format("- Resolved: {}, after {}\n", to_rfc3339(resolved_at),
                        age_text(resolved_at - incident.opened_at));
     out += fmt::format("- How: {}\n", escape_markdown(resolution(incident)));
@@ -85,7 +85,10 @@ std::string causes(const Incident& incident) {
 
 std::string evidence(const Incident& incident) {
     std::string out = "\n## Evidence\n\n";
-    for (const auto& item : incident.evidence) {
+    auto items = incident.evidence;
+    std::stable_sort(items.begin(), items.end(),
+                     [](const auto& a, const auto& b) { return a.at < b.at; });
+    for (const auto& item : items) {
         out += fmt::format("- {} {} at {}", to_rfc3339(item.at), item.kind,
                            code_span(item.entity.value));
         if (item.kind != "change") {
@@ -100,12 +103,11 @@ std::string evidence(const Incident& incident) {
     return out;
 }
 
-// Four tildes more than any line begins with would be needed to leave the block; lines are
-// indented instead, so that none of them can begin one.
+// An indented block, which no text in it can end: every line is one clean line.
 std::string diff_block(const std::vector<std::string>& diff) {
     std::string out = "\n";
     for (const auto& line : diff) out += fmt::format("       {}\n", clean(line));
-    return out + "\n";
+    return out;
 }
 
 std::string plan(const Incident& incident) {
@@ -184,8 +186,7 @@ std::string follow_ups(const Incident& incident) {
         out += "- The plan was not run. If it would have helped, consider the next mode for it.\n";
     }
     if (incident.owner.empty()) out += "- Nobody acknowledged it: check that the page arrived.\n";
-    out += fmt::format("- Say whether the diagnosis was right: `vigie verdict {} right`\n",
-                       incident.id.value);
+    out += "- Give a verdict on the diagnosis, right or wrong: confidence rests on nothing else.\n";
     return out;
 }
 

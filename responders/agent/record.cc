@@ -65,6 +65,7 @@ void Turn::audit(std::string_view what, std::string_view subject, std::string de
                  std::string_view actor) {
     schemas::Audit entry;
     entry.actor = clean(actor, kNameBytesMax);
+    if (entry.actor.empty()) entry.actor = "unknown";
     entry.what = what;
     entry.subject = clean(subject, kTextBytesMax);
     entry.detail = std::move(detail);
@@ -114,27 +115,38 @@ void Turn::move(Case& item, IncidentState to, std::string reason) {
     audit(
         "incident moved", item.incident.id.value,
         fmt::format("{} -> {}: {}", schemas::to_string(previous), schemas::to_string(to), reason));
+    say(item, previous, std::move(reason));
+}
+
+// Tells of what changed without a transition, and stores the case: the end of every turn of it.
+void Turn::finish(Case& item) {
+    auto& work = item.work;
+    if (!update_.empty() || !notices_.empty()) {
+        item.incident.updated_at = at(item);
+        const auto next = work.told_at + kUpdateInterval;
+        const bool hold = notices_.empty() && at(item) < next &&
+                          item.incident.evidence.size() > kUpdatesAtOnceMax;
+        if (hold) {
+            work.held_update = std::exchange(update_, {});
+            start_timer(item, kUpdateTimer, next);
+        } else {
+            say(item, item.incident.state, update_.empty() ? "notice" : update_);
+        }
+    }
+    memory_.save(item);
+}
+
+// Puts the incident as it is now on the log.
+void Turn::say(Case& item, IncidentState previous, std::string reason) {
+    item.work.told_at = at(item);
+    item.work.held_update.clear();
+    update_.clear();
     schemas::IncidentEvent event;
     event.incident = item.incident;
     event.previous = previous;
     event.reason = std::move(reason);
     event.notices = std::exchange(notices_, {});
     context_.emit(std::move(event));
-    update_.clear();
-}
-
-void Turn::finish(Case& item) {
-    if (!update_.empty() || !notices_.empty()) {
-        item.incident.updated_at = at(item);
-        schemas::IncidentEvent event;
-        event.incident = item.incident;
-        event.previous = item.incident.state;
-        event.reason = update_.empty() ? "notice" : update_;
-        event.notices = std::exchange(notices_, {});
-        context_.emit(std::move(event));
-        update_.clear();
-    }
-    memory_.save(item);
 }
 
 void Turn::start_timer(const Case& item, std::string_view name, EventTime when) {

@@ -53,6 +53,7 @@ inline constexpr std::string_view kActionTimer = "action";      // An action did
 inline constexpr std::string_view kHoldTimer = "hold";          // Symptoms stayed clear.
 inline constexpr std::string_view kVerifyTimer = "verify";      // They did not clear in time.
 inline constexpr std::string_view kSettleTimer = "settle";      // Reopening is over.
+inline constexpr std::string_view kUpdateTimer = "update";      // Held updates are told.
 inline constexpr std::string_view kSilenceTimer = "silence";    // silence/SILENCE: it ended.
 
 inline std::string state_key(std::string_view prefix, std::string_view a) {

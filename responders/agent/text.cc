@@ -77,8 +77,13 @@ std::string code_span(std::string_view text) {
 }
 
 std::string escape_markdown(std::string_view text) {
+    const std::string line = clean(text, text.size() + 4);
+    const auto is_word = [&line](std::size_t at) {
+        return at < line.size() && is_key_character(line[at]) && line[at] != '_';
+    };
     std::string out;
-    for (const char c : clean(text, text.size() + 4)) {
+    for (std::size_t at = 0; at < line.size(); ++at) {
+        const char c = line[at];
         if (c == '&') {
             out += "&amp;";
             continue;
@@ -87,7 +92,11 @@ std::string escape_markdown(std::string_view text) {
             out += "&lt;";
             continue;
         }
-        if (std::string_view("\\`*_[]>|#~").find(c) != std::string_view::npos) out += '\\';
+        // Inside a word an underscore means nothing, and at the beginning of a line only these do.
+        const bool in_word = c == '_' && at > 0 && is_word(at - 1) && is_word(at + 1);
+        const bool special = std::string_view("\\`*_[]~").find(c) != std::string_view::npos;
+        const bool leads = at == 0 && std::string_view("#>+-=|").find(c) != std::string_view::npos;
+        if ((special && !in_word) || leads) out += '\\';
         out += c;
     }
     return out;

@@ -22,6 +22,7 @@ Status Turn::on_timer(std::string_view name, std::string_view id) {
     if (name == kHoldTimer) VIGIE_TRY(on_held(*item));
     if (name == kVerifyTimer) VIGIE_TRY(on_verify_over(*item));
     if (name == kSettleTimer) VIGIE_TRY(on_settled(*item));
+    if (name == kUpdateTimer) touch(item->work.held_update);
     finish(*item);
     return {};
 }
@@ -70,8 +71,8 @@ Status Turn::on_held(Case& item) {
     const auto state = item.incident.state;
     if (is_closed(state) || state == IncidentState::kActing || !work.clear_until) return {};
     if (at(item) < *work.clear_until) return {};
-    const auto missing = missing_data(item, {});
-    if (symptoms_remain(item.incident) || !missing.empty()) return {};
+    // Every change of the evidence keeps clear_until true; this is the last line of rule 7.
+    if (symptoms_remain(item.incident) || !missing_data(item, {}).empty()) return {};
     return resolve(item, state == IncidentState::kVerifying
                              ? "every symptom cleared after the action and stayed clear"
                              : "every symptom cleared by itself and stayed clear");

@@ -57,7 +57,7 @@ private:
     void note_presence(Case& item, const EntityId& entity, EventTime seen_at);
     Status make_room(Case& item);
     Status gather(Case& item);
-    Status after_evidence(Case& item, bool new_symptom);
+    Status after_evidence(Case& item);
     Result<Graph> graph_of(const Case& item) const;
     Result<bool> rediagnose(Case& item);
 
@@ -118,7 +118,6 @@ private:
     Status reconsider(std::string reason, bool no_plan_too);
     Result<std::string> silenced_by(const Case& item) const;
     Result<std::string> silence_of(const EntityId& entity) const;
-
     // record.cc
     EventTime at(const Case& item) const;
     void tell(Case& item, std::string_view kind, std::string text, std::string_view ref = {});
@@ -126,6 +125,7 @@ private:
     void move(Case& item, schemas::IncidentState to, std::string reason);
     void touch(std::string reason) { update_ = std::move(reason); }
     void finish(Case& item);
+    void say(Case& item, schemas::IncidentState previous, std::string reason);
     void cancel_timers(const Case& item);
     void start_timer(const Case& item, std::string_view name, EventTime when);
     std::set<EntityId> canonical_entities(const Case& item) const;

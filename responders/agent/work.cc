@@ -115,6 +115,8 @@ std::string encode_work(const Work& work) {
     json["notices"] = work.notices;
     json["reopened"] = work.reopened;
     json["told_resolved"] = work.told_resolved;
+    json["told_at"] = micros_of(work.told_at);
+    json["held_update"] = work.held_update;
     return schemas::dump_json(json);
 }
 
@@ -144,6 +146,8 @@ Result<Work> decode_work(std::string_view text) {
     work.notices = number_at(*json, "/notices");
     work.reopened = number_at(*json, "/reopened");
     work.told_resolved = flag_at(*json, "/told_resolved");
+    work.told_at = time_at(*json, "/told_at").value_or(EventTime{});
+    work.held_update = text_at(*json, "/held_update");
     return work;
 }
 

@@ -74,6 +74,8 @@ struct Work {
     std::int64_t notices = 0;
     std::int64_t reopened = 0;
     bool told_resolved = false;
+    EventTime told_at;        // The last record of the incident
+    std::string held_update;  // What changed since, and waits to be told
 
     bool operator==(const Work&) const = default;
 };
