@@ -219,20 +219,17 @@ Result<std::vector<Revision>> DeploymentApi::revisions(const Deployment& deploym
 
 Outcome DeploymentApi::patch(const ActionRequest& request, const MakePatch& make,
                              CallBudget& budget) const {
-    const auto refused = [](const Error& error) {
-        return Outcome{.fate = Fate::kRefused, .message = error.message, .facts = {}};
-    };
     const auto path = path_of(request);
-    if (!path) return refused(path.error());
+    if (!path) return not_called(path.error());
     std::string conflict;
     for (int tries = 0; tries < kConflictsMax; ++tries) {
         const auto deployment = get(request, budget);
-        if (!deployment) return refused(deployment.error());
+        if (!deployment) return not_called(deployment.error());
         if (const auto guard = check_guard(request, *deployment); !guard) {
-            return refused(guard.error());
+            return not_called(guard.error());
         }
         const auto patch = make(*deployment);
-        if (!patch) return refused(patch.error());
+        if (!patch) return not_called(patch.error());
         const auto written =
             api_.write({.method = "PATCH",
                         .target = fmt::format("{}{}?fieldManager=vigie", *path, patch->target),

@@ -154,14 +154,11 @@ Result<Inspection> HttpAction::inspect(const ActionRequest& request, CallBudget&
 }
 
 Outcome HttpAction::execute(const ActionRequest& request, CallBudget& budget) const {
-    const auto refused = [](const Error& error) {
-        return Outcome{.fate = Fate::kRefused, .message = error.message, .facts = {}};
-    };
     const auto target = find(request);
-    if (!target) return refused(target.error());
+    if (!target) return not_called(target.error());
     const auto prepared = prepare(**target, request);
-    if (!prepared) return refused(prepared.error());
-    if (const auto status = budget.may_change(); !status) return refused(status.error());
+    if (!prepared) return not_called(prepared.error());
+    if (const auto status = budget.may_change(); !status) return not_called(status.error());
     const auto response = http::send(*prepared, options(**target, budget), budget.stop());
     if (!response) {
         return {.fate = response.error().sent ? Fate::kUnknown : Fate::kFailed,

@@ -54,12 +54,12 @@ public:
 
     Outcome execute(const ActionRequest& request, CallBudget& budget) const override {
         auto found = api_.find(request, budget);
-        if (!found) return outcome(Fate::kRefused, found.error().message);
+        if (!found) return not_called(found.error());
         const auto guest = api_.refresh(*std::move(found), budget);
-        if (!guest) return outcome(Fate::kRefused, guest.error().message);
+        if (!guest) return not_called(guest.error());
         if (guest->status == "running") return outcome(Fate::kDone, "it is running already");
         const auto against = obstacle(api_, *guest, budget);
-        if (!against) return outcome(Fate::kRefused, against.error().message);
+        if (!against) return not_called(against.error());
         if (!against->empty()) return outcome(Fate::kRefused, *against);
 
         const auto written = api_.change("POST", guest->path() + "/status/start", "", budget);
@@ -175,11 +175,11 @@ Outcome GrowMemoryAction::execute(const ActionRequest& request, CallBudget& budg
         return outcome(Fate::kRefused, "the request carries no digest: inspect first");
     }
     auto found = api_.find(request, budget);
-    if (!found) return outcome(Fate::kRefused, found.error().message);
+    if (!found) return not_called(found.error());
     const auto guest = api_.refresh(*std::move(found), budget);
-    if (!guest) return outcome(Fate::kRefused, guest.error().message);
+    if (!guest) return not_called(guest.error());
     const auto memory = api_.memory(*guest, budget);
-    if (!memory) return outcome(Fate::kRefused, memory.error().message);
+    if (!memory) return not_called(memory.error());
     if (memory->digest != digest) {
         return outcome(Fate::kRefused,
                        fmt::format("the configuration of guest {} has changed since "
@@ -187,15 +187,15 @@ Outcome GrowMemoryAction::execute(const ActionRequest& request, CallBudget& budg
                                    guest->vmid));
     }
     const auto mib = wanted(request, memory->mib);
-    if (!mib) return outcome(Fate::kRefused, mib.error().message);
+    if (!mib) return not_called(mib.error());
     const auto free = api_.node_memory_free_mib(*guest, budget);
-    if (!free) return outcome(Fate::kRefused, free.error().message);
+    if (!free) return not_called(free.error());
     if (*mib - memory->mib > *free) {
         return outcome(Fate::kRefused, fmt::format("node {} has {} MiB free, {} more are needed",
                                                    guest->node, *free, *mib - memory->mib));
     }
     const auto against = obstacle(api_, *guest, budget);
-    if (!against) return outcome(Fate::kRefused, against.error().message);
+    if (!against) return not_called(against.error());
     if (!against->empty()) return outcome(Fate::kRefused, *against);
 
     // A virtual machine's change may plug memory in, which is a task; a container's is done at

@@ -117,6 +117,11 @@ Fate fate_of_status(int status) {
     return Fate::kUnknown;
 }
 
+Outcome not_called(const Error& error) {
+    const bool unread = is_retryable(error.kind) || error.kind == ErrorKind::kCancelled;
+    return {.fate = unread ? Fate::kFailed : Fate::kRefused, .message = error.message, .facts = {}};
+}
+
 ErrorKind kind_of_status(int status) {
     switch (status) {
         case 401:

@@ -61,6 +61,10 @@ private:
 // after they have acted, too.
 Fate fate_of_status(int status);
 
+// What an execution came to that ended before anything was sent: failed when the target could not
+// be read, refused when reading it said no.
+Outcome not_called(const Error& error);
+
 // The kind of error that a status other than 2xx is to a reader.
 ErrorKind kind_of_status(int status);
 

@@ -314,7 +314,7 @@ TEST_CASE("kubernetes: a server that is not there is certainly not changed",
     auto request = Cluster::checkout();
     CHECK(caller.inspect_error(action, request).kind == ErrorKind::kUnavailable);
     request.facts = {{"generation", "1"}};
-    CHECK(caller.execute(action, request).fate == Fate::kRefused);
+    CHECK(caller.execute(action, request).fate == Fate::kFailed);
     CHECK(caller.look(action, request).sight == Sight::kUnknown);
 }
 
