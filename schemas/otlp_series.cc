@@ -42,10 +42,11 @@ using Buckets = std::map<double, std::uint64_t>;
 
 void add_buckets(Buckets& buckets, const ExponentialBuckets& from, std::int32_t scale,
                  bool negative) {
-    // Joining halves the index for each step of the scale, rounding down.
-    const std::int32_t steps = std::min(std::max(scale - kScaleMax, 0), 62);
-    // Beyond the clamp every bound is infinite already.
-    const int exponent = -std::clamp(scale, -2000, kScaleMax);
+    // Joining halves the index for each step of the scale, rounding down. Further than these
+    // scales nothing changes: every index is 0 or -1, or every bound infinite.
+    const int fine = std::clamp(scale, -2000, 64);
+    const int steps = std::max(fine - kScaleMax, 0);
+    const int exponent = -std::min(fine, kScaleMax);
     for (std::size_t i = 0; i < from.counts.size(); ++i) {
         if (from.counts[i] == 0) continue;
         const std::int64_t index = (from.offset + static_cast<std::int64_t>(i)) >> steps;
