@@ -232,6 +232,9 @@ TEST_CASE("websocket: a drain does not wait for a client that does not say goodb
 
 TEST_CASE("websocket: pushing while clients come, go and the server drains", "[http]") {
     LiveSite site;
+    const auto slow = [&] {
+        return site.metric(R"(vigie_http_refused_total{reason="websocket_slow",server="test"})");
+    };
     std::atomic<bool> done{false};
     std::jthread pusher([&] {
         while (!done.load()) {
@@ -247,7 +250,9 @@ TEST_CASE("websocket: pushing while clients come, go and the server drains", "[h
     for (int i = 0; i < 20; ++i) {
         RawClient client(site.server->port());
         site.connect(client);
-        CHECK(read_frame(client).text == "push");
+        // On a busy machine 256 pushes may be faster than this thread: then it was closed for that.
+        const auto frame = read_frame(client);
+        CHECK((frame.text == "push" || (frame.opcode == -1 && slow() >= 1)));
     }
     RawClient last(site.server->port());
     site.connect(last);
