@@ -39,7 +39,8 @@ Signal to_signal(const schemas::Alert& alert, const schemas::EventMeta& meta) {
     signal.text = clean(alert.summary.empty() ? alert.name : alert.summary);
     signal.firing = alert.firing;
     signal.severity = alert.severity;
-    signal.score = alert.severity == schemas::Severity::kCritical ? 2 : 1;
+    // Somebody chose this threshold on purpose: worth more than an anomaly that just fires.
+    signal.score = alert.severity == schemas::Severity::kCritical ? 4 : 2;
     signal.onset = std::min(alert.starts_at, meta.time);
     signal.seen_at = meta.time;
     return signal;
