@@ -18,7 +18,8 @@ namespace {
 using schemas::LogRecord;
 
 constexpr char kVersion = '1';
-constexpr std::int64_t kWindowsAheadMax = 32;  // Later than now by more is a broken clock.
+// Later than now by more is a broken clock, earlier by more is not worth a window.
+constexpr std::int64_t kWindowsAwayMax = 32;
 constexpr std::size_t kWindowsOpenMax = 512;
 
 class LogDetector final : public Detector {
@@ -93,11 +94,13 @@ private:
 
     void take(const LogRecord& record) {
         if (!plausible(record.at) ||
-            (has_now_ && record.at - now_ > kWindowsAheadMax * options_.window)) {
+            (has_now_ && record.at - now_ > kWindowsAwayMax * options_.window)) {
             ++counts_.dropped["bad_time"];
             return;
         }
-        if (record.at < closed_until_) {
+        if (record.at < closed_until_ ||
+            (has_now_ &&
+             now_ - record.at > options_.lateness + kWindowsAwayMax * options_.window)) {
             ++counts_.dropped["late"];
             return;
         }

@@ -20,7 +20,8 @@ using schemas::Span;
 using schemas::SpanKind;
 
 constexpr char kVersion = '1';
-constexpr std::int64_t kWindowsAheadMax = 32;  // Later than now by more is a broken clock.
+// Later than now by more is a broken clock, earlier by more is not worth a window.
+constexpr std::int64_t kWindowsAwayMax = 32;
 constexpr std::size_t kWindowsOpenMax = 512;
 
 bool is_server_error(const Span& span) {
@@ -117,7 +118,7 @@ private:
 
     void take(const Span& span, Findings& out) {
         if (!plausible(span.start) || !plausible(span.end) || span.end < span.start ||
-            (has_now_ && span.end - now_ > kWindowsAheadMax * options_.window)) {
+            (has_now_ && span.end - now_ > kWindowsAwayMax * options_.window)) {
             ++counts_.dropped["bad_time"];
             return;
         }
@@ -142,7 +143,8 @@ private:
     }
 
     void count(const EntityId& caller, const EntityId& entity, const Span& span, bool error) {
-        if (span.end < closed_until_) {
+        if (span.end < closed_until_ ||
+            (has_now_ && now_ - span.end > options_.lateness + kWindowsAwayMax * options_.window)) {
             ++counts_.dropped["late"];
             return;
         }
