@@ -320,6 +320,62 @@ TEST_CASE("executor: what a dead process started is looked at, never called agai
     CHECK(world.target.looks == 1);
 }
 
+TEST_CASE("executor: a repeated started of a dead process is no reason to start again",
+          "[actions]") {
+    ActionsWorld world;
+    world.start();
+    world.append(intent("act-1"));
+    world.publish_works = false;
+    REQUIRE(world.step());
+    REQUIRE(world.step());
+    world.run_pool();
+    world.publish_works = true;
+    REQUIRE(world.target.calls == 1);
+    const auto started = world.last();
+    REQUIRE(started.status == ActionStatus::kStarted);
+    world.start();
+    world.append(started);
+    world.tick(1s);
+    world.tick(6s);
+    world.settle();
+    CHECK(world.target.calls == 1);
+    CHECK(world.last().status == ActionStatus::kSucceeded);
+}
+
+TEST_CASE("executor: a tick before started is read back hands nothing over", "[actions]") {
+    ActionsWorld world;
+    world.start();
+    world.append(intent("act-1"));
+    world.tick(1s);  // On the log before "started" is.
+    REQUIRE(world.step());
+    REQUIRE(world.step());
+    CHECK(world.run_pool() == 0);
+    world.settle();
+    CHECK(world.target.calls == 1);
+}
+
+TEST_CASE("runner: takes a key once, and gives it back when the pool had no room", "[actions]") {
+    ActionsWorld world;
+    world.pool_queue_max = 1;
+    world.start();
+    const auto submit = [&](const std::string& key) {
+        return world.runner().submit(Runner::Job::kExecute, key, intent("act-1"), kStart);
+    };
+    CHECK(submit("one").has_value());
+    const auto full = submit("two");
+    REQUIRE_FALSE(full.has_value());
+    CHECK(full.error().kind == ErrorKind::kOverloaded);
+    CHECK(world.runner().knows("one"));
+    CHECK_FALSE(world.runner().knows("two"));
+    CHECK(world.run_pool() == 1);
+    const auto again = submit("one");
+    REQUIRE_FALSE(again.has_value());
+    CHECK(again.error().kind == ErrorKind::kConflict);
+    CHECK(submit("two").has_value());
+    CHECK(world.run_pool() == 1);
+    CHECK(world.target.calls == 2);
+}
+
 TEST_CASE("executor: an inspection of a dead process is repeated", "[actions]") {
     ActionsWorld world;
     world.start();

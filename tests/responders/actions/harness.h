@@ -108,6 +108,7 @@ public:
     std::size_t run_pool() { return pool_->run_all(); }
     void stop_pool() { pool_->stop(); }
     Executor& executor() { return *executor_; }
+    Runner& runner() { return *runner_; }
     void settle();  // Steps and pool, until nothing happens any more
 
     const std::vector<ActionEvent>& events() const { return events_; }
