@@ -148,12 +148,22 @@ class Browser:
         body = {"using": "css selector", "value": selector}
         return self._call("POST", self.session + "/element", body)[ELEMENT]
 
+    def _on_element(self, selector, what, body):
+        # The page redraws itself when news arrives: what was just found may be gone again.
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            try:
+                self._call("POST", f"{self.session}/element/{self.find(selector)}/{what}", body)
+                return
+            except RuntimeError as error:
+                if "stale element" not in str(error) or time.monotonic() > deadline:
+                    raise
+
     def click(self, selector):
-        self._call("POST", f"{self.session}/element/{self.find(selector)}/click", {})
+        self._on_element(selector, "click", {})
 
     def type(self, selector, text):
-        body = {"text": text}
-        self._call("POST", f"{self.session}/element/{self.find(selector)}/value", body)
+        self._on_element(selector, "value", {"text": text})
 
     def press(self, *keys):
         actions = []
