@@ -107,9 +107,9 @@ bool Section::has(std::string_view key) {
     return take(key) != nullptr;
 }
 
-std::string Section::text(std::string_view key, std::string fallback) {
+std::string Section::text(std::string_view key, std::string_view fallback) {
     const YamlNode* found = take_scalar(key);
-    return found == nullptr ? std::move(fallback) : found->scalar;
+    return found == nullptr ? std::string(fallback) : found->scalar;
 }
 
 bool Section::boolean(std::string_view key, bool fallback) {

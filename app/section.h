@@ -41,7 +41,7 @@ public:
     Section& operator=(const Section&) = delete;
 
     bool has(std::string_view key);
-    std::string text(std::string_view key, std::string fallback = {});
+    std::string text(std::string_view key, std::string_view fallback = {});
     bool boolean(std::string_view key, bool fallback);
     std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t min,
                          std::int64_t max);
