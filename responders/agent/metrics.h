@@ -9,9 +9,5 @@ namespace vigie::agent {
 inline constexpr MetricName kAuditEntries{
     "vigie_responders_agent_audit_entries_total",
     "Decisions of the incident agent by kind, drops and refusals included."};
-inline constexpr MetricName kTransitions{"vigie_responders_agent_transitions_total",
-                                         "Incident transitions by the state entered."};
-inline constexpr MetricName kIntents{"vigie_responders_agent_intents_total",
-                                     "Action intents by phase."};
 
 }  // namespace vigie::agent
