@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -244,6 +245,16 @@ class Demo:
         self.expect(not broken, "every request to the cluster was one it understands"
                     + (" (checked against Kubernetes' own schema)" if checked else ""))
 
+    def replay(self):
+        """Vigie must be stopped: a data folder has one owner."""
+        done = subprocess.run([str(self.vigie), "replay", "--data", str(self.data)],
+                              capture_output=True, text=True, timeout=120, check=False,
+                              stdin=subprocess.DEVNULL)
+        found = re.search(r"(\d+) of (\d+) recorded transitions", done.stderr)
+        self.expect(done.returncode == 0 and found and found.group(1) == found.group(2) != "0",
+                    "replayed from its log, Vigie decides the same again, byte for byte: "
+                    + (found.group(0) if found else done.stderr.strip()))
+
     def farewell(self, keep):
         self.terminal.title(f"Done in {self.terminal.elapsed():.0f} s. Everything happened.")
         where = os.path.relpath(self.vigie)
@@ -264,6 +275,7 @@ class Demo:
         self.act_two()
         if not keep:
             self.stage.stop_all()
+            self.replay()
         self.farewell(keep)
         if keep:
             print("\nEverything keeps running; Ctrl-C ends it.", flush=True)
