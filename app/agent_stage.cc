@@ -113,6 +113,14 @@ private:
     Status status_;
 };
 
+// What would fail again for ever is a dead letter: one signal must not stop the agent.
+Status contained(Status status) {
+    if (status) return status;
+    const ErrorKind kind = status.error().kind;
+    if (is_retryable(kind) || kind == ErrorKind::kCorrupt) return status;
+    return fail(ErrorKind::kInvalid, std::move(status).error().message);
+}
+
 }  // namespace
 
 Status AgentStage::on_record(const streams::Record& record, streams::Context& context) {
@@ -124,14 +132,14 @@ Status AgentStage::on_record(const streams::Record& record, streams::Context& co
         context.put("stage/domain", event.meta.domain.value);
     }
     StageContext stage(context, event.meta.domain, now, metrics_);
-    VIGIE_TRY(agent_.on_event(event, now, stage));
+    VIGIE_TRY(contained(agent_.on_event(event, now, stage)));
     return stage.status();
 }
 
 Status AgentStage::on_timer(std::string_view name, EventTime at, streams::Context& context) {
     VIGIE_TRY_ASSIGN(const auto domain, context.get("stage/domain"));
     StageContext stage(context, {domain.value_or("default")}, at, metrics_);
-    VIGIE_TRY(agent_.on_timer(name, at, stage));
+    VIGIE_TRY(contained(agent_.on_timer(name, at, stage)));
     return stage.status();
 }
 

@@ -108,9 +108,10 @@ void add_deciders(CLI::App& app, Arguments& arguments) {
     }
 
     auto& mode = add_decision(app, arguments, "mode", "Change the mode of actions");
-    mode.add_option("mode", decide.value, "shadow, suggest, approve or autonomous")
+    mode.add_option("mode", decide.value,
+                    "shadow, suggest, approve, autonomous; policy: as the configuration says")
         ->required()
-        ->check(CLI::IsMember({"shadow", "suggest", "approve", "autonomous"}));
+        ->check(CLI::IsMember({"shadow", "suggest", "approve", "autonomous", "policy"}));
     mode.add_option("--action", decide.scope,
                     "Action or pattern such as kubernetes.*; default: all");
 

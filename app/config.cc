@@ -1,5 +1,8 @@
 #include "app/config.h"
 
+#include <arpa/inet.h>
+
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -14,6 +17,14 @@ namespace vigie::app {
 namespace {
 
 constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
+constexpr std::size_t kBodyBytesMax = 7 * 1024 * 1024;  // streams::kMessageBytesMax less its frame
+
+// The listener takes addresses, not names.
+bool is_address(const std::string& text) {
+    std::array<unsigned char, sizeof(in6_addr)> out{};
+    return inet_pton(AF_INET, text.c_str(), out.data()) == 1 ||
+           inet_pton(AF_INET6, text.c_str(), out.data()) == 1;
+}
 
 void read_listen(Section& section, std::string_view key, Listen& listen) {
     if (!section.has(key)) return;
@@ -36,11 +47,15 @@ void read_listen(Section& section, std::string_view key, Listen& listen) {
     if (listen.address.starts_with('[') && listen.address.ends_with(']')) {
         listen.address = listen.address.substr(1, listen.address.size() - 2);
     }
+    if (listen.address == "localhost") listen.address = "127.0.0.1";
+    if (!is_address(listen.address)) {
+        section.complain(key, fmt::format("'{}' is not an IP address", listen.address));
+    }
     listen.port = static_cast<std::uint16_t>(port);
 }
 
 bool is_loopback(const std::string& address) {
-    return address.starts_with("127.") || address == "::1" || address == "localhost";
+    return address.starts_with("127.") || address == "::1";
 }
 
 void read_listeners(Section& section, Config& config) {
@@ -73,6 +88,9 @@ void read_ingest(Section& section, Config& config) {
     auto& options = config.ingest;
     options.intake.body_bytes_max = static_cast<std::size_t>(
         section.bytes("body_max", static_cast<std::int64_t>(options.intake.body_bytes_max)));
+    if (options.intake.body_bytes_max > kBodyBytesMax) {
+        section.complain("body_max", "must be at most 7MiB: a body is one record of the log");
+    }
     options.intake.in_flight_bytes_max = static_cast<std::size_t>(section.bytes(
         "in_flight_max", static_cast<std::int64_t>(options.intake.in_flight_bytes_max)));
     section.child("github", [&options](Section& github) {

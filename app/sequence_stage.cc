@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::string_view kCount = "count";
 constexpr std::size_t kForgottenPerTickMax = 1000;
+// More than one, so that a partition without ticks shrinks too.
+constexpr std::size_t kForgottenPerIdMax = 4;
 
 bool is_tick(const streams::Record& record) {
     for (const auto& [name, value] : record.message.headers) {
@@ -52,7 +54,7 @@ Status SequenceStage::on_record(const streams::Record& record, streams::Context&
     streams::Message out = record.message;
     out.topic = schemas::topics::kSignals;
     if (is_tick(record)) {
-        VIGIE_TRY(forget_old(context.watermark(), context));
+        VIGIE_TRY(forget_old(context.watermark(), kForgottenPerTickMax, context));
         // One input's ticks are enough to move the agent's time.
         if (record.partition.topic == schemas::topics::kAlerts) context.emit(std::move(out));
         return {};
@@ -66,6 +68,7 @@ Status SequenceStage::on_record(const streams::Record& record, streams::Context&
         return {};
     }
     VIGIE_TRY(remember(event.meta.id.value, context.watermark(), context));
+    VIGIE_TRY(forget_old(context.watermark(), kForgottenPerIdMax, context));
     out.key = event.meta.domain.value;
     out.headers.emplace_back(
         schemas::topics::kHeaderOrigin,
@@ -86,13 +89,13 @@ Status SequenceStage::remember(std::string_view id, EventTime now, streams::Cont
     return {};
 }
 
-Status SequenceStage::forget_old(EventTime now, streams::Context& context) {
+Status SequenceStage::forget_old(EventTime now, std::size_t max, streams::Context& context) {
     VIGIE_TRY_ASSIGN(std::size_t count, read_count(context));
     std::vector<std::string> old;
     const std::string limit = time_key(now - options_.seen_age_max, "");
     VIGIE_TRY(context.scan("at/", [&](std::string_view key, std::string_view) {
         const bool too_many = count - old.size() > options_.seen_max;
-        if (old.size() == kForgottenPerTickMax || (key >= limit && !too_many)) return false;
+        if (old.size() == max || (key >= limit && !too_many)) return false;
         old.emplace_back(key);
         return true;
     }));

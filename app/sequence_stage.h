@@ -15,13 +15,14 @@ namespace vigie::app {
 // vigie.signals. An event id seen before is dropped and counted, which is what makes senders'
 // repeats and detectors' replays harmless.
 //
-// State: "seen/ID" and "at/TIME/ID", both erased when `seen_max` ids are newer or the id is
-// older than `seen_age_max`.
+// State, for each input partition: "seen/ID" and "at/TIME/ID", both erased when `seen_max` ids are
+// newer or the id is older than `seen_age_max`: some with each new id, more with each tick.
 class SequenceStage final : public streams::Processor {
 public:
     struct Options {
-        std::size_t seen_max = 200'000;
-        std::chrono::hours seen_age_max{24};
+        std::size_t seen_max = 500'000;
+        // Longer than telemetry is kept: detectors that start over repeat what they said then.
+        std::chrono::hours seen_age_max{24 * 4};
     };
 
     // `metrics` must outlive the stage.
@@ -32,7 +33,7 @@ public:
 
 private:
     Status remember(std::string_view id, EventTime now, streams::Context& context);
-    Status forget_old(EventTime now, streams::Context& context);
+    Status forget_old(EventTime now, std::size_t max, streams::Context& context);
 
     const Options options_;
     Counter& duplicates_;

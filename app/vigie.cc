@@ -1,5 +1,6 @@
 #include "app/vigie.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <mutex>
@@ -30,6 +31,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBeat{30'000};
+// Time stands still when no tick became durable for so long: the disk is full, for instance.
+constexpr int kTickAgeTicks = 5;
+constexpr milliseconds kTickAgeMin{10'000};
 
 Status make_folder(const std::string& path) {
     std::error_code error;
@@ -54,6 +58,7 @@ struct Vigie::Parts {
           clock(clock_in) {}
 
     Status open();
+    Status restore_kill_switch();
     Status start_pipeline();
     Status start_servers();
     Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
@@ -73,6 +78,7 @@ struct Vigie::Parts {
     const Clock& clock;
     MetricsRegistry metrics;
     std::atomic<bool> stopping{false};
+    bool existed = false;     // The data folder was there before this start.
     std::mutex reload_mutex;  // One reload at a time.
 
     std::unique_ptr<streams::Bus> bus;
@@ -97,12 +103,25 @@ Status Vigie::Parts::open() {
     VIGIE_TRY(make_folder(config.data + "/postmortems"));
     streams::rocks::RocksBus::Options options;
     options.path = config.data + "/bus";
+    std::error_code error;
+    existed = std::filesystem::exists(options.path, error);
     options.sync = config.sync;
     VIGIE_TRY_ASSIGN(bus, streams::rocks::RocksBus::open(options, clock, metrics));
     return bus->ensure_topics(make_topics(config.partitions, config.retention_bytes));
 }
 
+// A switch that disappeared from an existing installation counts as on, also after a restart.
+Status Vigie::Parts::restore_kill_switch() {
+    const std::string file = config.data + "/kill-switch";
+    std::error_code error;
+    if (!existed || std::filesystem::exists(file, error)) return {};
+    log.error("the kill switch was missing and is on now; 'vigie kill off' allows actions again",
+              {{"file", file}});
+    return write_file(file, "on\n");
+}
+
 Status Vigie::Parts::start_pipeline() {
+    VIGIE_TRY(restore_kill_switch());
     VIGIE_TRY_ASSIGN(
         outward, Outward::create(
                      config.outward, config.data + "/kill-switch",
@@ -221,7 +240,7 @@ Status Vigie::Parts::ready() const {
     if (stopping) return fail(ErrorKind::kUnavailable, "stopping");
     if (!runtime->healthy()) return fail(ErrorKind::kUnavailable, "a stage is not running");
     if (!views->view()->caught_up) return fail(ErrorKind::kUnavailable, "reading the log");
-    return {};
+    return ticker->check_time_moves(kTickAgeTicks * config.tick + kTickAgeMin);
 }
 
 void Vigie::Parts::run_views(const std::stop_token& stop) {
@@ -250,15 +269,21 @@ void Vigie::Parts::run_ticker(const std::stop_token& stop) {
 
 void Vigie::Parts::stop(milliseconds wait_max) {
     if (stopping.exchange(true)) return;
+    // One deadline for all servers together.
+    const SteadyTime deadline = clock.steady() + wait_max;
     for (http::Server* server : {otlp_server.get(), alertmanager_server.get(), api_server.get()}) {
-        if (server != nullptr) server->drain(wait_max);
+        if (server == nullptr) continue;
+        const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock.steady());
+        server->drain(std::max(left, milliseconds{0}));
     }
     tick_thread.reset();
     view_thread.reset();
     if (runtime) runtime->stop();
-    // Outcomes of calls under way are still published: the bus closes last.
+    // Outcomes of calls under way are still published.
     if (outward) outward->stop();
     runtime.reset();
+    // Answers the appends that still wait, while all that their answers use is there.
+    bus.reset();
 }
 
 Vigie::Vigie(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

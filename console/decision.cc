@@ -101,8 +101,8 @@ Status check_value(const Decision& decision, EventTime now) {
         case DecisionKind::kKill:
             return require(value == "on" || value == "off", "'value' is on or off");
         case DecisionKind::kMode:
-            return require(schemas::parse_mode(value).has_value(),
-                           "'value' is shadow, suggest, approve or autonomous");
+            return require(value == "policy" || schemas::parse_mode(value).has_value(),
+                           "'value' is shadow, suggest, approve, autonomous, or policy");
         case DecisionKind::kSilence:
             VIGIE_TRY(require(!decision.scope.empty(), "'scope' is missing: an entity pattern"));
             return require(decision.expires_at && *decision.expires_at > now,

@@ -55,7 +55,7 @@ public:
     struct Options {
         DomainId domain{"default"};
         schemas::DecodeLimits decode;
-        std::size_t body_bytes_max = 16 * 1024 * 1024;  // At most what the bus takes.
+        std::size_t body_bytes_max = 7 * 1024 * 1024;  // At most what the bus takes.
         std::size_t in_flight_bytes_max = 64 * 1024 * 1024;
         std::size_t dead_letter_bytes_max = 1024 * 1024;  // Longer bodies are cut, and say so.
         std::chrono::seconds retry_after{5};

@@ -13,12 +13,21 @@ namespace vigie::ingest {
 
 namespace topics = schemas::topics;
 
+namespace {
+
+std::int64_t nanoseconds_of(const Clock& clock) {
+    return clock.steady().time_since_epoch().count();
+}
+
+}  // namespace
+
 Ticker::Ticker(Options options, streams::Bus& bus, const Clock& clock, MetricsRegistry& metrics)
     : options_(std::move(options)),
       bus_(bus),
       clock_(clock),
       metrics_(metrics),
-      under_way_(std::make_shared<std::atomic<bool>>(false)) {}
+      under_way_(std::make_shared<std::atomic<bool>>(false)),
+      last_durable_(std::make_shared<std::atomic<std::int64_t>>(nanoseconds_of(clock))) {}
 
 // The bus chooses a partition by key alone, so a key is looked for until each partition has
 // one. With P partitions that takes about P log P tries, once.
@@ -60,12 +69,23 @@ Status Ticker::tick() {
     }
     under_way_->store(true);
     const std::size_t count = messages.size();
-    bus_.append(std::move(messages), [this_metrics = &metrics_, under_way = under_way_,
-                                      count](const Status& status) {
-        this_metrics->counter(status ? metrics::kTicks : metrics::kTicksFailed).add(count);
-        under_way->store(false);
-    });
+    const std::int64_t asked = nanoseconds_of(clock_);
+    bus_.append(
+        std::move(messages), [this_metrics = &metrics_, under_way = under_way_,
+                              last_durable = last_durable_, asked, count](const Status& status) {
+            this_metrics->counter(status ? metrics::kTicks : metrics::kTicksFailed).add(count);
+            if (status) last_durable->store(asked);
+            under_way->store(false);
+        });
     return {};
+}
+
+Status Ticker::check_time_moves(std::chrono::milliseconds age_max) const {
+    const std::chrono::nanoseconds age{nanoseconds_of(clock_) - last_durable_->load()};
+    if (age <= age_max) return {};
+    return fail(ErrorKind::kUnavailable,
+                fmt::format("time stands still: no tick became durable for {} s",
+                            std::chrono::duration_cast<std::chrono::seconds>(age).count()));
 }
 
 }  // namespace vigie::ingest

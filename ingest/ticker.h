@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -33,6 +34,10 @@ public:
     // they would have. kNotFound when a topic does not exist.
     Status tick();
 
+    // kUnavailable when no tick became durable within `age_max`, although ticks were asked for:
+    // no timer fires then and nothing is verified. Safe to call from any thread.
+    Status check_time_moves(std::chrono::milliseconds age_max) const;
+
 private:
     Result<std::size_t> find_keys();
 
@@ -43,6 +48,8 @@ private:
     // Owned by the thread that calls tick().
     std::map<streams::Partition, std::string> keys_;  // A key that leads to each partition
     std::shared_ptr<std::atomic<bool>> under_way_;
+    // Steady time of the last tick that became durable; shared with the append under way.
+    std::shared_ptr<std::atomic<std::int64_t>> last_durable_;
 };
 
 }  // namespace vigie::ingest

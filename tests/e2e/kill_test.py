@@ -259,6 +259,8 @@ def main():
         replay = subprocess.run([command[0], "replay", "--data", f"{folder}/data"], check=True,
                                 capture_output=True, text=True, timeout=120)
         wrong = check(told, ports, folder, replay.stdout)
+        if killer.killed < arguments.kills:
+            wrong.append(f"only {killer.killed} of {arguments.kills} kills")
         if code != 0:
             wrong.append(f"vigie ended with {code}")
         violations = fetch_json(f"http://127.0.0.1:{ports['kubernetes']}/_violations")

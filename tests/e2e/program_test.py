@@ -75,11 +75,12 @@ class ProgramTest(unittest.TestCase):
 
     def test_a_wrong_configuration_is_refused_with_every_place(self):
         self.write("agent:\n  modus: approve\n  confidence_min: 7\nlog: {level: loud}\n"
+                   "ingest: {body_max: 1GiB}\n"
                    "detect: {rules: [{name: x, metric: up, threshold: a lot}]}\n")
         done = run("check-config", str(self.config))
         self.assertEqual(done.returncode, 1)
         for part in ("vigie.yaml:5:3: agent.modus: unknown option", "agent.confidence_min",
-                     "log.level", "threshold"):
+                     "log.level", "threshold", "ingest.body_max"):
             self.assertIn(part, done.stderr)
         self.assertEqual(run("serve", "--config", str(self.config)).returncode, 1)
         self.assertEqual(run("check-config", "/nowhere.yaml").returncode, 1)
@@ -148,6 +149,17 @@ class ProgramTest(unittest.TestCase):
         done = self.client("kill", "on", "--data", str(self.folder / "data"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(switch.read_text().strip(), "on")
+        # A switch that disappeared is on, also for the next process.
+        switch.unlink()
+        self.serve()
+        self.assertEqual(switch.read_text().strip(), "on")
+        self.assertIn("the kill switch was missing", self.log())
+
+    def test_a_mode_can_be_set_and_taken_back(self):
+        self.serve()
+        for mode in ("suggest", "policy"):
+            done = self.client("mode", mode)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_who_has_no_token_decides_nothing(self):
         self.serve()
