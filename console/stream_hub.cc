@@ -11,7 +11,7 @@ namespace vigie::console {
 StreamHub::StreamHub(const Views& views, MetricsRegistry& metrics, std::size_t clients_max)
     : views_(views), metrics_(metrics), clients_max_(clients_max) {}
 
-void StreamHub::add(std::shared_ptr<http::WebSocket> client) {
+void StreamHub::add(const std::shared_ptr<http::WebSocket>& client) {
     bool full = false;
     {
         const std::scoped_lock lock(mutex_);

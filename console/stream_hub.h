@@ -21,7 +21,7 @@ public:
     StreamHub(const Views& views, MetricsRegistry& metrics, std::size_t clients_max = 256);
 
     // Greets the client and keeps it, or lets it go when there are too many.
-    void add(std::shared_ptr<http::WebSocket> client);
+    void add(const std::shared_ptr<http::WebSocket>& client);
 
     // Sends one message for each incident to every client.
     void announce(std::span<const IncidentPtr> changed);

@@ -77,6 +77,7 @@ Result<std::size_t> Views::step(const streams::PollLimits& limits) {
     }
     if (dirty_) publish();
     std::vector<IncidentPtr> changed;
+    changed.reserve(changed_.size());
     for (auto& [id, incident] : changed_) changed.push_back(std::move(incident));
     changed_.clear();
     if (announce && on_change_ && !changed.empty()) on_change_(changed);

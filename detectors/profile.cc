@@ -63,9 +63,10 @@ bool Profile::ready() const {
 double Profile::offset(EventTime at) const {
     const auto width = period_.count() / static_cast<std::int64_t>(phases_.size());
     // Between the middles of two phases the course is a straight line.
-    const std::int64_t left = floor_div(micros_of(at) - width / 2, width);
+    const std::int64_t since_middle = micros_of(at) - width / 2;
+    const std::int64_t left = floor_div(since_middle, width);
     const double share =
-        static_cast<double>(micros_of(at) - width / 2 - left * width) / static_cast<double>(width);
+        static_cast<double>(since_middle - left * width) / static_cast<double>(width);
     const Phase& from = phases_[index(left)];
     const Phase& to = phases_[index(left + 1)];
     const double a = from.means.empty() ? center_ : from.median;
