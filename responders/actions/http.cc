@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kValueBytesMax = 1024;
 constexpr std::size_t kSecretHeaderBytesMin = 4;
+constexpr std::size_t kShownBytesMax = 300;
 
 using Encode = std::function<Result<std::string>(const std::string&)>;
 
@@ -68,9 +69,23 @@ Result<std::string> for_body(const std::string& value) {
     return quoted.substr(1, quoted.size() - 2);
 }
 
-// The scheme, host and path of a URL, for people: a query may hold more than they should see.
-std::string shown(std::string_view url) {
-    return one_line(url.substr(0, url.find('?')), 300);
+// The words of a text that may be secrets: long enough to be one.
+void add_words(std::string_view text, std::vector<std::string>& out) {
+    constexpr std::size_t kWordBytesMin = 6;
+    const auto is_in_word = [](char c) { return is_name({&c, 1}) || c == '.' || c == '~'; };
+    for (std::size_t at = 0; at < text.size();) {
+        auto end = at;
+        while (end < text.size() && is_in_word(text[end])) ++end;
+        if (end - at >= kWordBytesMin) out.emplace_back(text.substr(at, end - at));
+        at = end + 1;
+    }
+}
+
+// The path and query of a URL or of its template.
+std::string_view target_of(std::string_view url) {
+    const auto scheme = url.find("://");
+    const auto path = url.find_first_of("/?", scheme == std::string_view::npos ? 0 : scheme + 3);
+    return path == std::string_view::npos ? std::string_view{} : url.substr(path);
 }
 
 class HttpAction final : public Action {
@@ -129,7 +144,15 @@ std::string HttpAction::clean(const HttpTarget& target, std::string_view text) {
         const auto blank = value.rfind(' ');  // "Bearer SECRET"
         if (blank != std::string::npos) secrets.push_back(value.substr(blank + 1));
     }
-    return one_line(redact(text, secrets), 300);
+    // Peers repeat what they were sent; a path or a body may be as secret as a header.
+    for (const auto& url : {target.url, target.look_url}) {
+        const auto path = target_of(url);
+        if (path.size() > 1) secrets.emplace_back(path);
+        add_words(path, secrets);
+    }
+    if (!target.body.empty()) secrets.push_back(target.body);
+    add_words(target.body, secrets);
+    return one_line(redact(text, secrets), kShownBytesMax);
 }
 
 http::ClientOptions HttpAction::options(const HttpTarget& target, const CallBudget& budget) {
@@ -143,14 +166,15 @@ http::ClientOptions HttpAction::options(const HttpTarget& target, const CallBudg
 Result<Inspection> HttpAction::inspect(const ActionRequest& request, CallBudget&) const {
     VIGIE_TRY_ASSIGN(const auto* target, find(request));
     VIGIE_TRY_ASSIGN(const auto prepared, prepare(*target, request));
-    Inspection out{
+    VIGIE_TRY_ASSIGN(const auto url, http::parse_url(prepared.url));
+    // Not the path, the query or the body: any of them may hold a secret.
+    return Inspection{
         .facts = {{"request", target->name},
                   {"method", prepared.method},
-                  {"url", shown(prepared.url)},
+                  {"host", url.host},
                   {"request_risk", std::string(to_string(target->risk))}},
-        .diff = {clean(*target, fmt::format("+ {} {}", prepared.method, shown(prepared.url)))}};
-    if (!prepared.body.empty()) out.diff.push_back(clean(*target, "+ " + prepared.body));
-    return out;
+        .diff = {one_line(fmt::format("+ {}: {} to {}", target->name, prepared.method, url.host),
+                          kShownBytesMax)}};
 }
 
 Outcome HttpAction::execute(const ActionRequest& request, CallBudget& budget) const {
@@ -192,7 +216,8 @@ Look HttpAction::look(const ActionRequest& request, CallBudget& budget) const {
                    options(**target, budget), budget.stop());
     if (!response) return unknown(clean(**target, response.error().error.message));
     const Facts facts{{"look_status", std::to_string(response->status)}};
-    const auto message = fmt::format("{} answered {}", shown(*url), response->status);
+    const auto message =
+        fmt::format("the look of '{}' answered {}", (*target)->name, response->status);
     if (response->status >= 200 && response->status < 300) {
         return {.sight = Sight::kApplied, .message = message, .facts = facts};
     }

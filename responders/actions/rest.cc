@@ -6,7 +6,9 @@
 #include <array>
 #include <cctype>
 #include <fstream>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "core/redact.h"
 
@@ -16,6 +18,7 @@ namespace {
 
 constexpr std::size_t kTokenBytesMax = 16 * 1024;
 constexpr std::size_t kMessageBytesMax = 300;
+constexpr std::size_t kTokensKept = 4;
 
 Result<std::string> read_token(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -33,10 +36,29 @@ Result<std::string> read_token(const std::string& path) {
 
 }  // namespace
 
-RestApi::RestApi(Options options) : options_(std::move(options)) {}
+// A file's token may be renewed while an answer that repeats the older one is on its way.
+struct RestApi::Used {
+    void add(const std::string& token) {
+        const std::scoped_lock lock(mutex);
+        if (std::find(tokens.begin(), tokens.end(), token) != tokens.end()) return;
+        tokens.push_back(token);
+        if (tokens.size() > kTokensKept) tokens.erase(tokens.begin());
+    }
+    std::vector<std::string> all() {
+        const std::scoped_lock lock(mutex);
+        return tokens;
+    }
+
+    std::mutex mutex;  // Protects everything below.
+    std::vector<std::string> tokens;
+};
+
+RestApi::RestApi(Options options) : options_(std::move(options)), used_(std::make_shared<Used>()) {}
 
 std::string RestApi::clean(std::string_view text) const {
-    return one_line(redact(text, std::array{options_.token}), kMessageBytesMax);
+    auto secrets = used_->all();
+    secrets.push_back(options_.token);
+    return one_line(redact(text, secrets), kMessageBytesMax);
 }
 
 Result<http::ClientRequest> RestApi::prepare(std::string method, std::string_view target,
@@ -50,6 +72,7 @@ Result<http::ClientRequest> RestApi::prepare(std::string method, std::string_vie
         VIGIE_TRY_ASSIGN(*secret, read_token(options_.token_file));
     }
     if (!secret->empty()) {
+        used_->add(*secret);
         request.headers.emplace_back("Authorization", options_.token_prefix + *secret);
     }
     return request;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,7 +46,8 @@ public:
     // Asks `budget` for permission immediately before sending.
     Written write(const Write& write, CallBudget& budget) const;
 
-    // `text` as it may be shown: one line, cut, without the credential.
+    // `text` as it may be shown: one line, cut, without the credential, also one that was read
+    // from the file.
     std::string clean(std::string_view text) const;
 
 private:
@@ -53,7 +55,10 @@ private:
                                         std::string* secret) const;
     http::ClientOptions limited(const CallBudget& budget) const;
 
+    struct Used;  // The tokens of the latest calls
+
     const Options options_;
+    const std::shared_ptr<Used> used_;
 };
 
 // What a status says about a request that would change something: 2xx done, 4xx certainly not

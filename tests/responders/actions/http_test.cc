@@ -48,13 +48,13 @@ TEST_CASE("http request: fills its templates and sends the id as idempotency key
     Receiver receiver;
     const auto seen = receiver.caller.inspect(receiver.action(), Receiver::request());
     CHECK(seen.facts.at("method") == "POST");
-    CHECK(seen.facts.at("url") == receiver.server.url() + "/jobs/mail%2Fout");
-    REQUIRE(seen.diff.size() == 2);
-    CHECK(seen.diff[1] == R"(+ {"queue": "mail/out", "why": "says \"full\"\n{x}"})");
+    CHECK(seen.facts.at("host") == "127.0.0.1");
+    CHECK(seen.diff == std::vector<std::string>{"+ purge: POST to 127.0.0.1"});
     CHECK(receiver.caller.look(receiver.action(), Receiver::request()).sight == Sight::kNotApplied);
     CHECK(receiver.caller.execute(receiver.action(), Receiver::request()).fate == Fate::kDone);
     CHECK(receiver.caller.look(receiver.action(), Receiver::request()).sight == Sight::kApplied);
     const auto log = ask(receiver.server, "GET", "/_requests");
+    CHECK(log.find("/jobs/mail%2Fout") != std::string::npos);
     CHECK(log.find("\"idempotency-key\": \"act-000000000001\"") != std::string::npos);
     CHECK(log.find("\"authorization\": \"Bearer hunter2hunter2\"") != std::string::npos);
     check_no_violations(receiver.server);
@@ -74,6 +74,39 @@ TEST_CASE("http request: what a status proves, and a redirect proves nothing", "
     CHECK(done.fate == fate);
     CHECK(done.message.find("hunter2") == std::string::npos);
     CHECK(count_requests(receiver.server, "POST") == 1);
+}
+
+TEST_CASE("http request: shows nothing of its path, query and body", "[actions][http]") {
+    Receiver receiver;
+    Catalogue catalogue;
+    REQUIRE(add_http_action({{.name = "hook",
+                              .url = receiver.server.url() + "/hooks/PATHSECRET?key=QUERYSECRET",
+                              .body = R"({"token": "BODYSECRET"})",
+                              .look_url = receiver.server.url() + "/hooks/PATHSECRET"}},
+                            catalogue)
+                .has_value());
+    const int status = GENERATE(200, 403, 502);
+    for (const auto* method : {"POST", "GET"}) {
+        control(
+            receiver.server,
+            R"({"path": "/hooks", "body": "no PATHSECRET, QUERYSECRET, BODYSECRET", "method": ")" +
+                std::string(method) + R"(", "status": )" + std::to_string(status) + "}");
+    }
+    const auto& action = *catalogue.find("http.request");
+    const auto request = Receiver::request("hook");
+    const auto seen = receiver.caller.inspect(action, request);
+    const auto done = receiver.caller.execute(action, request);
+    const auto looked = receiver.caller.look(action, request);
+    CHECK(count_requests(receiver.server, "POST") == 1);
+    CHECK(done.message.find("answered " + std::to_string(status)) != std::string::npos);
+    auto shown = done.message + looked.message;
+    for (const auto& line : seen.diff) shown += line;
+    for (const auto* facts : {&seen.facts, &done.facts, &looked.facts}) {
+        for (const auto& [name, value] : *facts) shown += name + value;
+    }
+    INFO(shown);
+    CHECK(shown.find("SECRET") == std::string::npos);
+    CHECK(shown.find("/hooks") == std::string::npos);
 }
 
 TEST_CASE("http request: a dropped connection is in doubt; without look_url it stays so",

@@ -302,6 +302,24 @@ TEST_CASE("kubernetes: a token file is read at every call", "[actions][kubernete
     caller.inspect(action, Cluster::checkout());
 }
 
+TEST_CASE("kubernetes: an answer that repeats the token of the file does not show it",
+          "[actions][kubernetes]") {
+    Standin server("kubernetes.py");
+    const std::string path = std::string(VIGIE_BINARY_DIR) + "/kubernetes_test_token_shown";
+    std::ofstream(path) << "FILESECRET\n";
+    KubernetesOptions options;
+    options.server_url = server.url();
+    options.token_file = path;
+    Catalogue catalogue;
+    add_kubernetes_actions(options, catalogue);
+    control(server, R"({"method": "GET", "path": "/apis", "status": 403,
+                        "body": "{\"message\": \"no access for FILESECRET here\"}"})");
+    Caller caller;
+    const auto& action = *catalogue.find("kubernetes.restart_deployment");
+    const auto error = caller.inspect_error(action, Cluster::checkout());
+    CHECK(error.message.find("no access for *** here") != std::string::npos);
+}
+
 TEST_CASE("kubernetes: a server that is not there is certainly not changed",
           "[actions][kubernetes]") {
     KubernetesOptions options;
