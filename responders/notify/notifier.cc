@@ -16,6 +16,18 @@ namespace vigie::notify {
 namespace {
 
 constexpr std::size_t kTextBytesMax = 16 * 1024;
+// A page does not wait longer than this because a channel asked for a pause.
+constexpr std::chrono::seconds kPauseMax{60};
+
+// Channels that rejected it are asked again: somebody may have corrected them meanwhile.
+bool is_retried(const Row& row) {
+    return is_urgent(row.message) && !row.has(Leg::Status::kDelivered);
+}
+
+// Reported already, and on its way nowhere.
+bool is_lost(const Row& row) {
+    return row.lost && !row.has(Leg::Status::kPending);
+}
 
 std::string_view result_of(Delivery delivery) {
     switch (delivery) {
@@ -79,6 +91,7 @@ void Notifier::report_lost(const Message& message) {
 Status Notifier::on_event(const schemas::IncidentEvent& event, EventTime now, State& state) {
     const auto& incident = event.incident;
     for (const auto& notice : event.notices) {
+        if (notice.kind == "resolved") VIGIE_TRY(drop_lost(incident.id, state));
         Message message{.id = notice.id,
                         .kind = notice.kind,
                         .text = cut(notice.text, kTextBytesMax),
@@ -93,6 +106,21 @@ Status Notifier::on_event(const schemas::IncidentEvent& event, EventTime now, St
                         .at = now};
         VIGIE_TRY(add(std::move(message), now, state));
     }
+    return {};
+}
+
+// A page that comes after the "resolved" of its incident would leave the page open.
+Status Notifier::drop_lost(const IncidentId& incident, State& state) {
+    std::vector<std::string> keys;
+    std::optional<Error> broken;
+    VIGIE_TRY(state.scan(kRowPrefix, [&](auto key, auto value) {
+        const auto row = decode_row(value);
+        if (!row) broken = row.error();
+        if (row && is_lost(*row) && row->message.incident == incident) keys.emplace_back(key);
+        return row.has_value();
+    }));
+    if (broken) return fail(*broken);
+    for (const auto& key : keys) state.erase(key);
     return {};
 }
 
@@ -126,14 +154,20 @@ Result<bool> Notifier::make_room(const Message& message, State& state) {
         return false;
     }
     std::optional<std::string> oldest;
+    std::optional<std::string> oldest_lost;
     std::optional<Error> broken;
     VIGIE_TRY(state.scan(kRowPrefix, [&](auto key, auto value) {
         const auto row = decode_row(value);
         if (!row) broken = row.error();
         if (row && row->message.kind == "update") oldest = std::string(key);
+        if (row && is_lost(*row) && !oldest_lost) oldest_lost = std::string(key);
         return row.has_value() && !oldest;
     }));
     if (broken) return fail(*broken);
+    if (!oldest && oldest_lost) {  // Counted and logged when it was lost.
+        state.erase(*oldest_lost);
+        return true;
+    }
     if (!oldest) {
         metrics_.counter(metric::kDropped, {{"kind", message.kind}}).add();
         report_lost(message);
@@ -173,9 +207,11 @@ Status Notifier::take_in(EventTime now, State& state) {
         if (sent.delivery == Delivery::kDelivered) {
             leg.status = Leg::Status::kDelivered;
         } else if (sent.delivery == Delivery::kRejected) {
-            leg.status = Leg::Status::kFailed;
-            log_.error("notice rejected, correct the channel's configuration", fields);
-        } else if (now - row.message.at > options_.give_up_after) {
+            leg.due = now + options_.retry_wait_max;
+            if (std::exchange(leg.status, Leg::Status::kFailed) != Leg::Status::kFailed) {
+                log_.error("notice rejected, correct the channel's configuration", fields);
+            }
+        } else if (is_too_old(row.message, now)) {
             leg.status = Leg::Status::kFailed;
             log_.error("notice given up, the channel did not answer for too long", fields);
         } else {
@@ -197,25 +233,39 @@ Status Notifier::settle(Row row, State& state, EventTime now) {
         return entry.second.status == Leg::Status::kFailed ||
                entry.second.attempts >= options_.fallback_attempts;
     });
-    if (!delivered && struggling && is_urgent(row.message)) {
-        if (const auto* fallback = fallback_for(row); fallback != nullptr) {
-            row.legs.emplace(fallback->name(),
-                             Leg{.status = Leg::Status::kPending, .attempts = 0, .due = now});
-            metrics_.counter(metric::kFallbacks, {{"channel", std::string(fallback->name())}})
-                .add();
-            log_.warn("notice goes to another channel, its own failed",
-                      {{"channel", std::string(fallback->name())},
-                       {"kind", row.message.kind},
-                       {"incident", row.message.incident.value}});
-        }
-    }
+    if (!delivered && struggling && is_urgent(row.message)) add_fallback(row, now);
     if (row.has(Leg::Status::kPending)) {
         state.put(key, encode(row));
         return {};
     }
-    state.erase(key);
-    if (!delivered) report_lost(row.message);
+    if (!delivered && !row.lost) {
+        row.lost = true;
+        report_lost(row.message);
+    }
+    if (is_retried(row) && !is_too_old(row.message, now)) {
+        state.put(key, encode(row));
+    } else {
+        state.erase(key);
+    }
     return {};
+}
+
+// False when no channel is left.
+bool Notifier::add_fallback(Row& row, EventTime now) {
+    const auto* fallback = fallback_for(row);
+    if (fallback == nullptr) return false;
+    row.legs.emplace(fallback->name(),
+                     Leg{.status = Leg::Status::kPending, .attempts = 0, .due = now});
+    metrics_.counter(metric::kFallbacks, {{"channel", std::string(fallback->name())}}).add();
+    log_.warn("notice goes to another channel, its own failed",
+              {{"channel", std::string(fallback->name())},
+               {"kind", row.message.kind},
+               {"incident", row.message.incident.value}});
+    return true;
+}
+
+bool Notifier::is_too_old(const Message& message, EventTime now) const {
+    return now - message.at > options_.give_up_after;
 }
 
 const Channel* Notifier::fallback_for(const Row& row) const {
@@ -230,8 +280,9 @@ const Channel* Notifier::fallback_for(const Row& row) const {
 Status Notifier::choose(EventTime now, State& state) {
     std::size_t rows = 0;
     std::optional<Error> broken;
-    std::set<Flight> busy;  // Incident and channel that have an earlier notice pending.
-    std::vector<Row> orphaned;
+    Ahead ahead;
+    std::vector<Row> ending;
+    std::vector<Row> stuck;
     VIGIE_TRY(state.scan(kRowPrefix, [&](auto key, auto value) {
         ++rows;
         auto row = decode_row(value);
@@ -239,37 +290,63 @@ Status Notifier::choose(EventTime now, State& state) {
             broken = row.error();
             return false;
         }
-        for (const auto& [name, leg] : row->legs) {
-            if (leg.status != Leg::Status::kPending) continue;
-            auto channel = find(name);
-            if (channel == nullptr) {
-                orphaned.push_back(*row);
-                break;
-            }
-            // In order: a "resolved" that overtakes its page would leave the page open.
-            if (!busy.emplace(row->message.incident.value, name).second) continue;
-            const auto closed = closed_until_.find(name);
-            if (leg.due > now || (closed != closed_until_.end() && closed->second > now)) continue;
-            if (in_flight_.size() >= options_.in_flight_max) continue;
-            if (!in_flight_.emplace(std::string(key), name).second) continue;
-            work_.push_back({.row_key = std::string(key),
-                             .channel = std::move(channel),
-                             .message = row->message});
+        bool is_orphaned = false;
+        for (auto& [name, leg] : row->legs) {
+            if (leg.status != Leg::Status::kPending || find(name) != nullptr) continue;
+            leg.status = Leg::Status::kFailed;  // A channel that is configured no more.
+            is_orphaned = true;
+        }
+        const bool is_over = !row->has(Leg::Status::kPending) && is_too_old(row->message, now);
+        const bool is_stuck = choose_legs(std::string(key), *row, now, ahead);
+        if (is_orphaned || is_over) {
+            ending.push_back(*std::move(row));
+        } else if (is_stuck && fallback_for(*row) != nullptr) {
+            stuck.push_back(*std::move(row));
         }
         return true;
     }));
     if (broken) return fail(*broken);
     metrics_.gauge(metric::kPending).set(static_cast<double>(rows));
-    // A channel that is configured no more.
-    for (auto& row : orphaned) {
-        for (auto& [name, leg] : row.legs) {
-            if (find(name) == nullptr && leg.status == Leg::Status::kPending) {
-                leg.status = Leg::Status::kFailed;
-            }
-        }
-        VIGIE_TRY(settle(std::move(row), state, now));
+    for (auto& row : ending) VIGIE_TRY(settle(std::move(row), state, now));
+    for (auto& row : stuck) {
+        if (add_fallback(row, now)) state.put(row_key(row.message), encode(row));
     }
     return {};
+}
+
+// Chooses the legs of a row that are due. True when it is urgent and nothing that it waits for
+// will come soon: another channel must be tried.
+bool Notifier::choose_legs(const std::string& key, const Row& row, EventTime now, Ahead& ahead) {
+    bool is_stuck = is_retried(row);
+    for (const auto& [name, leg] : row.legs) {
+        const bool is_failed = leg.status == Leg::Status::kFailed;
+        if (leg.status == Leg::Status::kDelivered || (is_failed && !is_retried(row))) continue;
+        const auto channel = find(name);
+        if (channel == nullptr) continue;
+        const auto closed = closed_until_.find(name);
+        const auto opens = closed == closed_until_.end() ? now : std::max(closed->second, now);
+        bool is_struggling =
+            is_failed || leg.attempts >= options_.fallback_attempts || opens - now > kPauseMax;
+        // In order: a "resolved" that overtakes its page would leave the page open. What was
+        // rejected holds nothing up.
+        if (!is_failed) {
+            const auto [head, is_first] =
+                ahead.try_emplace({row.message.incident.value, name}, is_struggling);
+            if (!is_first) {
+                is_stuck = is_stuck && (head->second || is_struggling);
+                continue;
+            }
+        }
+        is_stuck = is_stuck && is_struggling;
+        if (leg.due > now || opens > now) continue;
+        // What was rejected leaves room for what was not.
+        const auto flights_max =
+            is_failed ? (options_.in_flight_max + 1) / 2 : options_.in_flight_max;
+        if (in_flight_.size() >= flights_max) continue;
+        if (!in_flight_.emplace(key, name).second) continue;
+        work_.push_back({.row_key = key, .channel = channel, .message = row.message});
+    }
+    return is_stuck;
 }
 
 void Notifier::on_committed() {

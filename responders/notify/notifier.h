@@ -25,8 +25,9 @@ namespace vigie::notify {
 // Tells people what the incidents say, at least once, for one partition of vigie.incidents. A
 // notice is a row in the state until every channel it goes to took it or refused it for good.
 // Notices of one incident go out in order on each channel. When a channel refuses a page or an
-// approval, or does not answer several times, another one is tried: a page is never lost
-// while any channel works. Not thread-safe: the partition's worker owns it; after a failed step
+// approval, does not answer several times, or asks for a long pause, another one is tried: a page
+// is never lost while any channel works. When none does, it is an error at once, and all are asked
+// again until it is given up. Not thread-safe: the partition's worker owns it; after a failed step
 // it is thrown away and made anew, and what was on its way is sent again.
 class Notifier {
 public:
@@ -69,9 +70,15 @@ private:
     using Flight = std::pair<std::string, std::string>;  // Row key and channel name
 
     Status add(Message message, EventTime now, State& state);
+    Status drop_lost(const IncidentId& incident, State& state);
     Result<bool> make_room(const Message& message, State& state);
     Status take_in(EventTime now, State& state);
     Status choose(EventTime now, State& state);
+    // By incident and channel: whether the notice that comes first there struggles.
+    using Ahead = std::map<std::pair<std::string, std::string>, bool>;
+    bool choose_legs(const std::string& key, const struct Row& row, EventTime now, Ahead& ahead);
+    bool add_fallback(struct Row& row, EventTime now);
+    bool is_too_old(const Message& message, EventTime now) const;
     std::chrono::microseconds backoff(int attempts);
     const Channel* fallback_for(const struct Row& row) const;
     Status settle(struct Row row, State& state, EventTime now);

@@ -28,17 +28,13 @@ std::string encode(const Row& row) {
                          {"due", micros_of(leg.due)}};
     }
     const auto& message = row.message;
-    const Json value{{"id", message.id},
-                     {"kind", message.kind},
-                     {"text", message.text},
-                     {"incident", message.incident.value},
-                     {"title", message.title},
-                     {"severity", std::string(schemas::to_string(message.severity))},
-                     {"state", message.state},
-                     {"owner", message.owner},
-                     {"link", message.link},
-                     {"at", micros_of(message.at)},
-                     {"legs", legs}};
+    const Json value{
+        {"id", message.id},       {"kind", message.kind},
+        {"text", message.text},   {"incident", message.incident.value},
+        {"title", message.title}, {"severity", std::string(schemas::to_string(message.severity))},
+        {"state", message.state}, {"owner", message.owner},
+        {"link", message.link},   {"at", micros_of(message.at)},
+        {"lost", row.lost},       {"legs", legs}};
     return schemas::dump_json(value);
 }
 
@@ -64,7 +60,8 @@ Result<Row> decode_row(std::string_view bytes) {
                         .owner = text("/owner"),
                         .link = text("/link"),
                         .at = event_time_from_micros(*at)},
-            .legs = {}};
+            .legs = {},
+            .lost = schemas::bool_at(*json, "/lost").value_or(false)};
     for (const auto& [channel, value] : legs->items()) {
         const auto status = schemas::integer_at(value, "/status").value_or(0);
         if (status < 0 || status > static_cast<int>(Leg::Status::kFailed)) {

@@ -24,6 +24,7 @@ struct Leg {
 struct Row {
     Message message;
     std::map<std::string, Leg> legs;  // By channel name
+    bool lost = false;                // Reported as having reached nobody
 
     bool has(Leg::Status status) const;
 };

@@ -276,11 +276,116 @@ TEST_CASE("notifier: a page that no channel takes is an error and counted; an up
     world.notice("update", "n2", "inc-2");
     world.round();
     world.round();
-    CHECK(world.state.rows.empty());
+    CHECK(world.state.rows.size() == 1);  // The page is tried again later.
     CHECK(world.count(metric::kLost, {{"kind", "page"}}) == 1);
     CHECK(world.count(metric::kLost, {{"kind", "update"}}) == 1);
     CHECK(world.is_logged("error notice reached nobody"));
     CHECK(world.is_logged("warn notice reached nobody"));
+}
+
+TEST_CASE("notifier: a page that its only channel rejects is tried until it is corrected",
+          "[notify]") {
+    NotifyWorld world;
+    const auto channel = world.channel("only");
+    channel->answers = {answer(Delivery::kRejected)};
+    world.notice("page", "n1");
+    for (int i = 0; i < 4; ++i) world.round(5min);
+    CHECK(channel->tries.size() == 4);
+    const auto lines = world.log.lines();
+    CHECK(std::count_if(lines.begin(), lines.end(), [](const auto& line) {
+              return line.find("error ") != std::string::npos;
+          }) == 2);  // Rejected, and reached nobody: each once.
+    CHECK(world.count(metric::kLost, {{"kind", "page"}}) == 1);
+    SECTION("then it is delivered, also after a restart") {
+        world.remake();
+        channel->answers = {answer(Delivery::kDelivered)};
+        world.round(5min);
+        CHECK(channel->delivered == Ids{"n1"});
+        CHECK(world.state.rows.empty());
+    }
+    SECTION("it holds up nothing that comes later") {
+        channel->answers = {answer(Delivery::kDelivered)};
+        world.notice("approval", "n2");
+        world.round();
+        CHECK(channel->delivered == Ids{"n2"});
+    }
+    SECTION("a channel that is added takes it") {
+        const auto fresh = world.channel("fresh");
+        world.round();
+        world.round();
+        CHECK(fresh->delivered == Ids{"n1"});
+    }
+    SECTION("it does not come after the resolved") {
+        channel->answers = {answer(Delivery::kDelivered)};
+        world.notice("resolved", "n2");
+        world.round(5min);
+        world.round(5min);
+        CHECK(channel->delivered == Ids{"n2"});
+        CHECK(world.state.rows.empty());
+    }
+    SECTION("it makes room when too many are pending") {
+        world.options.rows_max = 1;
+        world.remake();
+        channel->answers = {answer(Delivery::kDelivered)};
+        world.notice("page", "n2", "inc-2");
+        world.round();
+        CHECK(channel->delivered == Ids{"n2"});
+    }
+    SECTION("it is given up after a day, and is not counted twice") {
+        world.round(24h);
+        world.round();
+        CHECK(world.state.rows.empty());
+        CHECK(world.count(metric::kLost, {{"kind", "page"}}) == 1);
+    }
+    SECTION("it is given up when its channel is configured no more") {
+        world.channels.clear();
+        world.remake();
+        world.round();
+        CHECK(world.state.rows.size() == 1);
+        world.round(24h);
+        CHECK(world.state.rows.empty());
+    }
+}
+
+TEST_CASE("notifier: an approval behind a page that is stuck goes to another channel at once",
+          "[notify]") {
+    NotifyWorld world;
+    const auto pager = world.channel("pager");
+    const auto chat = world.channel("chat");
+    chat->kinds = {"none"};
+    pager->answers = {answer(Delivery::kRetry)};
+    world.notice("page", "n1");
+    for (int i = 0; i < 4; ++i) world.round(1min);
+    REQUIRE(chat->delivered == Ids{"n1"});
+    world.notice("update", "n2");
+    world.notice("approval", "n3");
+    world.round();
+    world.round();
+    CHECK(chat->delivered == Ids{"n1", "n3"});
+    // Its own channel still takes all of them, in order.
+    pager->answers = {answer(Delivery::kDelivered)};
+    for (int i = 0; i < 4; ++i) world.round(5min);
+    CHECK(pager->delivered == Ids{"n1", "n2", "n3"});
+    CHECK(world.state.rows.empty());
+}
+
+TEST_CASE("notifier: a page for a channel that asked for a long pause goes to another at once",
+          "[notify]") {
+    NotifyWorld world;
+    const auto pager = world.channel("pager");
+    const auto chat = world.channel("chat");
+    chat->kinds = {"none"};
+    const auto pause = GENERATE(60s, 1h);
+    pager->answers = {answer(Delivery::kRetry, pause), answer(Delivery::kDelivered)};
+    world.notice("update", "n1", "inc-1");
+    world.round();
+    world.notice("page", "n2", "inc-2");
+    world.round();
+    world.round();
+    CHECK(chat->delivered == (pause > 60s ? Ids{"n2"} : Ids{}));
+    CHECK(pager->tries.size() == 1);
+    world.round(pause);
+    CHECK(pager->delivered == Ids{"n1", "n2"});
 }
 
 TEST_CASE("notifier: without any channel a page is an error, an update is nothing", "[notify]") {
