@@ -56,10 +56,14 @@ void RequestTally::add(const schemas::Span& span, bool error) {
         ++errors;
         if (failed.size() < kExamplesMax) failed.push_back(cut(span.trace_id, kTraceIdBytesMax));
     }
-    if (slowest.size() == kExamplesMax && slowest.back().first >= seconds) return;
+    keep_slow(seconds, span.trace_id);
+}
+
+void RequestTally::keep_slow(double seconds, std::string_view trace) {
     const auto at =
         std::ranges::find_if(slowest, [seconds](const auto& each) { return each.first < seconds; });
-    slowest.emplace(at, seconds, cut(span.trace_id, kTraceIdBytesMax));
+    if (at == slowest.end() && slowest.size() == kExamplesMax) return;
+    slowest.emplace(at, seconds, cut(trace, kTraceIdBytesMax));
     if (slowest.size() > kExamplesMax) slowest.pop_back();
 }
 
@@ -69,9 +73,7 @@ void RequestTally::merge(const RequestTally& other) {
     latency.merge(other.latency);
     failed.insert(failed.end(), other.failed.begin(), other.failed.end());
     if (failed.size() > kExamplesMax) failed.resize(kExamplesMax);
-    slowest.insert(slowest.end(), other.slowest.begin(), other.slowest.end());
-    std::ranges::stable_sort(slowest, std::greater{}, [](const auto& each) { return each.first; });
-    if (slowest.size() > kExamplesMax) slowest.resize(kExamplesMax);
+    for (const auto& [seconds, trace] : other.slowest) keep_slow(seconds, trace);
 }
 
 void RequestTally::save(Encoder& out) const {

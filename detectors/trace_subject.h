@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct RequestTally {
     void merge(const RequestTally& other);
     void save(Encoder& out) const;
     void load(Decoder& in);
+
+private:
+    void keep_slow(double seconds, std::string_view trace);
 };
 
 // From and to: what the numbers of a judgement were counted in.
