@@ -58,7 +58,7 @@ struct Vigie::Parts {
           clock(clock_in) {}
 
     Status open();
-    Status restore_kill_switch();
+    Status restore_kill_switch(const std::string& bus_folder) const;
     Status start_pipeline();
     Status start_servers();
     Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
@@ -78,7 +78,6 @@ struct Vigie::Parts {
     const Clock& clock;
     MetricsRegistry metrics;
     std::atomic<bool> stopping{false};
-    bool existed = false;     // The data folder was there before this start.
     std::mutex reload_mutex;  // One reload at a time.
 
     std::unique_ptr<streams::Bus> bus;
@@ -98,30 +97,33 @@ struct Vigie::Parts {
     std::unique_ptr<http::Server> alertmanager_server;
 };
 
+// A switch that disappeared from an existing installation counts as on, also after a restart.
+// A new installation gets its switch before its log: a crash in between leaves no log without one.
+Status Vigie::Parts::restore_kill_switch(const std::string& bus_folder) const {
+    const std::string file = config.data + "/kill-switch";
+    std::error_code error;
+    if (std::filesystem::exists(file, error)) return {};
+    const bool existed = std::filesystem::exists(bus_folder, error);
+    if (existed) {
+        log.error(
+            "the kill switch was missing and is on now; 'vigie kill off' allows actions again",
+            {{"file", file}});
+    }
+    return write_file(file, existed ? "on\n" : "off\n");
+}
+
 Status Vigie::Parts::open() {
     VIGIE_TRY(make_folder(config.data));
     VIGIE_TRY(make_folder(config.data + "/postmortems"));
     streams::rocks::RocksBus::Options options;
     options.path = config.data + "/bus";
-    std::error_code error;
-    existed = std::filesystem::exists(options.path, error);
+    VIGIE_TRY(restore_kill_switch(options.path));
     options.sync = config.sync;
     VIGIE_TRY_ASSIGN(bus, streams::rocks::RocksBus::open(options, clock, metrics));
     return bus->ensure_topics(make_topics(config.partitions, config.retention_bytes));
 }
 
-// A switch that disappeared from an existing installation counts as on, also after a restart.
-Status Vigie::Parts::restore_kill_switch() {
-    const std::string file = config.data + "/kill-switch";
-    std::error_code error;
-    if (!existed || std::filesystem::exists(file, error)) return {};
-    log.error("the kill switch was missing and is on now; 'vigie kill off' allows actions again",
-              {{"file", file}});
-    return write_file(file, "on\n");
-}
-
 Status Vigie::Parts::start_pipeline() {
-    VIGIE_TRY(restore_kill_switch());
     VIGIE_TRY_ASSIGN(
         outward, Outward::create(
                      config.outward, config.data + "/kill-switch",
