@@ -70,7 +70,7 @@ std::string join(const std::set<std::string>& methods) {
 
 }  // namespace
 
-void Router::add(std::string method, std::string pattern, Handler handler) {
+void Router::add(std::string method, std::string_view pattern, Handler handler) {
     auto parts = split(pattern);
     for (const auto& route : routes_) {
         VIGIE_ASSERT(route.method != method || route.parts != parts);

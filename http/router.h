@@ -13,7 +13,7 @@ namespace vigie::http {
 class Router {
 public:
     // Asserts that the same method and pattern is not added twice.
-    void add(std::string method, std::string pattern, Handler handler);
+    void add(std::string method, std::string_view pattern, Handler handler);
 
     // 404 when no pattern matches, 405 with Allow when one does with another method. HEAD is
     // answered by the GET handler.
