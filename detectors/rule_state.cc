@@ -72,6 +72,8 @@ RuleSeries load_series(Decoder& in) {
         }
         series.points.push_back({at, value});
     }
+    // New points are compared with `last_at`, not with the points.
+    if (!series.points.empty() && series.points.back().at > series.last_at) in.set_failed();
     return series;
 }
 

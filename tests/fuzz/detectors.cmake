@@ -1,0 +1,1 @@
+vigie_fuzz(detector_state vigie_detectors)
