@@ -41,6 +41,7 @@ Status Turn::on_incident_decision(const Decision& decision) {
             item->incident.owner = actor;
             audit("incident acknowledged", item->incident.id.value, "", actor);
             tell(*item, "decision", fmt::format("acknowledged by {}", actor), meta_.id.value);
+            notify(*item, "update", "acknowledged", fmt::format("{} has it", actor));
             touch(fmt::format("{} has it", actor));
             break;
         case DecisionKind::kApprove: VIGIE_TRY(on_approve(*item, decision)); break;

@@ -136,6 +136,7 @@ Status Turn::reopen(Case& item, std::string reason) {
     audit("incident reopened", meta_.id.value,
           fmt::format("{} for the {}. time: {}", incident.id.value, work.reopened, reason));
     notify(item, "page", "reopened", page_text(incident));
+    work.told_resolved = false;
     move(item, IncidentState::kReopened, std::move(reason));
     if (!work.overflow) start_timer(item, kDiagnoseTimer, at(item) + policy_.diagnose_after);
     return {};

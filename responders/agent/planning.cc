@@ -127,7 +127,9 @@ Status Turn::ask_inspection(Case& item, Purpose purpose) {
                         "the configuration no longer has the runbook or its target", false);
     }
     const auto& planned = runbook->steps[step];
-    VIGIE_TRY_ASSIGN(auto parameters, inspection_parameters(planned, *entry));
+    // A reload may have taken away what the runbook speaks of.
+    auto parameters = inspection_parameters(planned, *entry);
+    if (!parameters) return escalate(item, Hold::kPerson, parameters.error().message, false);
     work.purpose = purpose;
     ++work.inspections;
     ++work.intents;
@@ -140,7 +142,7 @@ Status Turn::ask_inspection(Case& item, Purpose purpose) {
     intent.status = schemas::ActionStatus::kIntended;
     intent.action = planned.action;
     intent.target = entry->entity;
-    intent.parameters = std::move(parameters);
+    intent.parameters = *std::move(parameters);
     intent.message = fmt::format("Inspect for the runbook {}", runbook->name);
     work.waiting_for = intent.id;
     const auto text = fmt::format("inspecting {} with {}", entry->entity.value, planned.action);

@@ -90,17 +90,20 @@ void Turn::tell(Case& item, std::string_view kind, std::string text, std::string
 
 void Turn::notify(Case& item, std::string_view kind, std::string_view tag, std::string text) {
     const auto& id = item.incident.id.value;
-    const bool held_kind = kind == "update" || kind == "resolved" || tag == "reopened";
+    // Who was told that it is over must hear that it is not.
+    const bool reopened_untold = tag == "reopened" && !item.work.told_resolved;
+    const bool held_kind = kind == "update" || kind == "resolved" || reopened_untold;
+    // Pages and approvals are never too many: one is lost otherwise.
+    const bool full = held_kind && item.work.notices >= kNoticesMax;
     const bool flapping = is_flapping(item.work) && held_kind && tag != "settled";
     // An incident that leaves its suppression announces itself before the state changes.
     const bool suppressed = item.incident.state == IncidentState::kSuppressed && tag != "opened";
-    if (suppressed || flapping || item.work.notices >= kNoticesMax) {
+    if (suppressed || flapping || full) {
         audit("notice held", id,
               fmt::format("{} {}: {}", kind, tag,
                           flapping ? "the incident is flapping"
-                          : item.work.notices >= kNoticesMax
-                              ? fmt::format("it has had {} notices", item.work.notices)
-                              : "the incident is suppressed"));
+                          : full   ? fmt::format("it has had {} notices", item.work.notices)
+                                   : "the incident is suppressed"));
         return;
     }
     ++item.work.notices;

@@ -247,3 +247,18 @@ TEST_CASE("agent: a kill switch between approval and execution stops it", "[agen
     CHECK(story.state() == "escalated");
     CHECK(story.count_intents(ActionPhase::kExecute) == 0);
 }
+
+TEST_CASE("agent: a reload that takes away what the runbook needs gives the plan to a person",
+          "[agent]") {
+    Story story;
+    story.tell(shop_policy(Mode::kApprove));
+    bad_deployment(story);
+    REQUIRE(story.state() == "awaiting_approval");
+    auto policy = shop_policy(Mode::kApprove);
+    for (auto& entry : policy.inventory) entry.attributes.clear();
+    story.tell(policy);
+    story.until(130);
+    story.approve(story.incident().plan->id.value);
+    CHECK(story.state() == "escalated");
+    CHECK(story.count_intents(ActionPhase::kExecute) == 0);
+}

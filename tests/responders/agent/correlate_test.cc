@@ -202,11 +202,28 @@ TEST_CASE("agent: flapping is held to few notices, and its end is told once", "[
         REQUIRE(story.state() == "resolved");
     }
     CHECK(story.incident_count() == 1);
-    CHECK(story.notices("page").size() == 2);
+    // Each time that people were told that it is over, they were told that it is not.
+    CHECK(story.notices("page").size() == 3);
     CHECK(story.notices("resolved").size() == 2);
     story.until(second + 600);
     CHECK(story.notices("resolved").size() == 3);
     CHECK(story.audited("notice held", "flapping"));
+}
+
+TEST_CASE("agent: who was told that it is over is paged when it is not", "[agent]") {
+    Story story;
+    int second = 0;
+    for (int round = 0; round < 6; ++round) {
+        story.alert("Slow", "service:checkout");
+        story.until(second += 5);
+        std::string last;
+        for (const auto& notice : story.notices()) {
+            if (notice.kind == "page" || notice.kind == "resolved") last = notice.kind;
+        }
+        CHECK(last == "page");
+        story.alert("Slow", "service:checkout", false);
+        story.until(second += 65);
+    }
 }
 
 TEST_CASE("agent: what a person resolved stays so while the same alert is repeated", "[agent]") {
@@ -227,6 +244,8 @@ TEST_CASE("agent: an acknowledgement makes an owner", "[agent]") {
     story.decide(DecisionKind::kAck, "", "zoe");
     CHECK(story.incident().owner == "zoe");
     CHECK(story.audits("incident acknowledged").size() == 1);
+    REQUIRE(!story.notices("update").empty());
+    CHECK(story.notices("update").back().text == "zoe has it");
 }
 
 TEST_CASE("agent: a silence with owner and end suppresses, and its end wakes", "[agent]") {
