@@ -96,7 +96,7 @@ ingest:
 detect:
   metrics: {{warmup_points: 15, warmup_span: 15s}}
   traces: {{window: 2s, lateness: 1s, requests_min: 10, warmup_windows: 5, warmup_span: 10s,
-           odd_windows: 2}}
+           odd_windows: 2, latency_seconds_min: 0.2}}
   logs: {{window: 2s, lateness: 1s, warmup_lines: 100, warmup_span: 10s}}
   rules:
     - name: OrdersFail

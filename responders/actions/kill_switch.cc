@@ -6,8 +6,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
+#include <system_error>
 
 namespace vigie::actions {
 
@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kContentBytesMax = 64;
 
 std::string reason(std::string_view doing, const std::string& path) {
-    return fmt::format("{} kill switch '{}': {}", doing, path, std::strerror(errno));
+    return fmt::format("{} kill switch '{}': {}", doing, path,
+                       std::error_code(errno, std::generic_category()).message());
 }
 
 // Writes `text` to a new file beside `path` and moves it over it.

@@ -16,7 +16,6 @@
 namespace vigie::agent {
 
 using schemas::Cause;
-using schemas::CauseEdge;
 using schemas::Diagnosis;
 using schemas::Mechanism;
 

@@ -56,10 +56,11 @@ std::string encode_outcomes(const Outcomes& outcomes) {
 Result<Outcomes> decode_outcomes(std::string_view text) {
     Outcomes outcomes;
     const auto read = [&text](std::int64_t& count) {
-        const char* end = text.data() + text.size();
-        const auto [stop, error] = std::from_chars(text.data(), end, count);
+        const char* const begin = text.data();
+        const char* const end = begin + text.size();
+        const auto [stop, error] = std::from_chars(begin, end, count);
         if (error != std::errc{} || stop == end || *stop != ' ' || count < 0) return false;
-        text.remove_prefix(static_cast<std::size_t>(stop - text.data()) + 1);
+        text.remove_prefix(static_cast<std::size_t>(stop - begin) + 1);
         return true;
     };
     bool read_all = true;

@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::string_view kReading = "read the embedded log";
 
+std::unexpected<Error> missing(const Partition& partition, Offset offset) {
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("{}@{}: records are missing", to_string(partition), offset));
+}
+
 }  // namespace
 
 Status Engine::load() {
@@ -115,10 +120,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
                         fmt::format("{}@{}: a chunk has no valid key", to_string(partition), next));
         }
         if (key->partition != partition.index) continue;
-        if (key->base > next && !removed(partition, next)) {
-            return fail(ErrorKind::kCorrupt,
-                        fmt::format("{}@{}: records are missing", to_string(partition), next));
-        }
+        if (key->base > next && !removed(partition, next)) return missing(partition, next);
         VIGIE_TRY_ASSIGN(ChunkReader chunk,
                          ChunkReader::open(chunks->value().ToStringView(), partition, key->base));
         while (chunk.next_offset() < std::min(limits.from, chunk.end_offset())) {
@@ -136,6 +138,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
     if (!chunks->status().ok()) {
         return fail(error_of(chunks->status(), fmt::format("{}@{}", to_string(partition), next)));
     }
+    if (next < limits.end && !removed(partition, next)) return missing(partition, next);
     return records;
 }
 

@@ -20,7 +20,8 @@ RocksBus::~RocksBus() = default;
 Result<std::unique_ptr<RocksBus>> RocksBus::open(Options options, const Clock& clock,
                                                  MetricsRegistry& metrics) {
     auto engine = std::make_unique<Engine>(std::move(options), clock, metrics);
-    VIGIE_TRY_ASSIGN(engine->database, Database::open(engine->options.path, engine->options.read_only));
+    VIGIE_TRY_ASSIGN(engine->database,
+                     Database::open(engine->options.path, engine->options.read_only));
     VIGIE_TRY(engine->load());
     return std::unique_ptr<RocksBus>(new RocksBus(std::move(engine)));
 }

@@ -9,6 +9,8 @@
 
 #include <unistd.h>
 
+#include <catch2/catch.hpp>
+
 #include "core/metrics.h"
 #include "streams/memory/memory_bus.h"
 #include "streams/rocks/rocks_bus.h"
@@ -79,7 +81,7 @@ public:
         if (options.path.empty()) options = this->options();
         bus_.reset();
         auto opened = rocks::RocksBus::open(std::move(options), clock, metrics);
-        VIGIE_ASSERT(opened.has_value());
+        if (!opened) FAIL(opened.error().message);
         bus_ = *std::move(opened);
     }
     void close() { bus_.reset(); }
@@ -135,8 +137,9 @@ inline std::vector<std::string> values_of(const std::vector<Record>& records) {
 
 inline std::vector<Record> records_on(const Bus& bus, const std::string& topic,
                                       std::int32_t index = 0) {
-    auto records = bus.read({topic, index}, 0, kNow);
-    VIGIE_ASSERT(records.has_value());
+    auto records = bus.read({topic, index}, 0,
+                            {.records_max = 1'000'000, .wait_max = std::chrono::milliseconds{0}});
+    if (!records) FAIL(records.error().message);
     return *std::move(records);
 }
 
