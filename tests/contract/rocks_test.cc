@@ -55,9 +55,9 @@ Worker::Options copier() {
 }
 
 // Appends numbers from `first` on, says each acknowledged one on `pipe`, and copies them with
-// a worker, until it is killed.
+// a worker, until it is killed. With each number the clock goes on by `tick`.
 [[noreturn]] void append_until_killed(const RocksBus::Options& options, std::int64_t first,
-                                      int pipe) {
+                                      int pipe, std::chrono::milliseconds tick) {
     // The clock of the parent: for another one everything would be past its retention.
     TestClock clock;
     MetricsRegistry metrics;
@@ -70,6 +70,7 @@ Worker::Options copier() {
         (*bus)->append({msg("", std::to_string(number))}, [number, pipe](Status status) {
             if (status) VIGIE_ASSERT(write(pipe, &number, sizeof number) == sizeof number);
         });
+        clock.advance(tick);
         if (number % 16 == 0) VIGIE_ASSERT((*worker)->step(kNow).has_value());
     }
 }
@@ -83,7 +84,8 @@ TEST_CASE("rocks: child that appends until it is killed", "[.]") {
     RocksBus::Options options;
     options.path = folder;
     append_until_killed(options, std::stoll(std::getenv("VIGIE_TEST_FIRST")),
-                        std::stoi(std::getenv("VIGIE_TEST_PIPE")));
+                        std::stoi(std::getenv("VIGIE_TEST_PIPE")),
+                        std::chrono::milliseconds{std::stoi(std::getenv("VIGIE_TEST_TICK_MS"))});
 }
 
 TEST_CASE("rocks: child that holds the folder", "[.]") {
@@ -100,6 +102,33 @@ TEST_CASE("rocks: child that holds the folder", "[.]") {
     VIGIE_ASSERT(read(std::stoi(std::getenv("VIGIE_TEST_HOLD")), &byte, 1) == 0);
 }
 
+namespace {
+
+// Runs the appending child and kills it after a random number of answers. The highest number
+// that was acknowledged.
+std::int64_t run_and_kill(const std::string& folder, std::int64_t first, int tick_ms, Rng& rng) {
+    Pipe pipe;
+    Child child("rocks: child that appends until it is killed",
+                {{"VIGIE_TEST_FOLDER", folder},
+                 {"VIGIE_TEST_FIRST", std::to_string(first)},
+                 {"VIGIE_TEST_TICK_MS", std::to_string(tick_ms)},
+                 {"VIGIE_TEST_PIPE", std::to_string(pipe.write_end)}},
+                {pipe.write_end});
+    Pipe::close_end(pipe.write_end);
+    std::int64_t acknowledged = -1;
+    std::int64_t number = 0;
+    const auto kill_after = static_cast<std::int64_t>(1 + rng.below(300));
+    for (std::int64_t seen = 0; read(pipe.read_end, &number, sizeof number) == sizeof number;) {
+        acknowledged = std::max(acknowledged, number);
+        if (++seen == kill_after) child.kill();
+    }
+    REQUIRE(WIFSIGNALED(child.wait()));
+    REQUIRE(acknowledged >= first);
+    return acknowledged;
+}
+
+}  // namespace
+
 TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copied once",
           "[contract]") {
     RocksHarness harness;
@@ -108,22 +137,7 @@ TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copi
     Rng rng(7);
     std::int64_t first = 0;
     for (int round = 0; round < 6; ++round) {
-        Pipe pipe;
-        Child child("rocks: child that appends until it is killed",
-                    {{"VIGIE_TEST_FOLDER", harness.options().path},
-                     {"VIGIE_TEST_FIRST", std::to_string(first)},
-                     {"VIGIE_TEST_PIPE", std::to_string(pipe.write_end)}},
-                    {pipe.write_end});
-        Pipe::close_end(pipe.write_end);
-        std::int64_t acknowledged = -1;
-        std::int64_t number = 0;
-        const auto kill_after = static_cast<std::int64_t>(1 + rng.below(300));
-        for (std::int64_t seen = 0; read(pipe.read_end, &number, sizeof number) == sizeof number;) {
-            acknowledged = std::max(acknowledged, number);
-            if (++seen == kill_after) child.kill();
-        }
-        REQUIRE(WIFSIGNALED(child.wait()));
-        REQUIRE(acknowledged >= first);
+        const std::int64_t acknowledged = run_and_kill(harness.options().path, first, 0, rng);
 
         harness.reopen();
         const auto range = *harness.bus().range({"in", 0});
@@ -153,6 +167,36 @@ TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copi
         harness.close();
     }
     CHECK(first >= 6);
+}
+
+TEST_CASE("rocks: kill -9 amid retention leaves a log without holes", "[contract]") {
+    RocksHarness harness;
+    const std::vector<TopicOptions> topics{
+        {.name = "in", .retention_bytes = 20'000},
+        {.name = "out", .retention_bytes = 5'000, .retention = 100s},
+        {.name = "vigie.deadletter"}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    harness.close();
+    Rng rng(8);
+    std::int64_t first = 0;
+    for (int round = 0; round < 6; ++round) {
+        const std::int64_t acknowledged = run_and_kill(harness.options().path, first, 1000, rng);
+        harness.reopen();
+        const auto range = *harness.bus().range({"in", 0});
+        CHECK(range.end > acknowledged);
+        const auto records = records_on(harness.bus(), "in");
+        REQUIRE(static_cast<Offset>(records.size()) == range.end - range.begin);
+        for (const Record& record : records) {
+            REQUIRE(record.message.value == std::to_string(record.offset));
+        }
+        const auto copied = *harness.bus().range({"out", 0});
+        REQUIRE(static_cast<Offset>(records_on(harness.bus(), "out").size()) ==
+                copied.end - copied.begin);
+        first = range.end;
+        harness.close();
+    }
+    harness.reopen();
+    CHECK(harness.bus().range({"in", 0})->begin > 0);
 }
 
 TEST_CASE("rocks: a damaged record is kCorrupt and names its place", "[contract]") {
