@@ -8,6 +8,7 @@
 
 #include "app/metrics.h"
 #include "http/signature.h"
+#include "responders/agent/metrics.h"
 #include "schemas/events.h"
 #include "schemas/topics.h"
 
@@ -66,6 +67,7 @@ public:
         const auto sequence = next_number(context_, kAuditSequenceKey);
         const auto hash = context_.get(kAuditHashKey);
         if (!note(sequence) || !note(hash)) return;
+        metrics_.counter(agent::kAuditEntries, {{"what", entry.what}}).add();
         entry.sequence = *sequence;
         entry.previous_hash = hash->value_or(std::string(64, '0'));
         context_.put(kAuditHashKey, audit_hash(entry));

@@ -133,9 +133,8 @@ std::vector<streams::TopicOptions> make_topics(std::int32_t partitions,
          {topics::kChanges, topics::kSignals, topics::kIncidents, topics::kActions}) {
         all.push_back(topic(name, 4 * kEventBytes, hours{24 * 180}));
     }
-    for (const auto name : {topics::kDecisions, topics::kAudit}) {
-        all.push_back(topic(name, 0, hours{24 * 365 * 5}));
-    }
+    all.push_back(topic(topics::kDecisions, kEventBytes, hours{24 * 365 * 5}));
+    all.push_back(topic(topics::kAudit, 8 * kEventBytes, hours{24 * 365 * 5}));
     all.push_back(topic(topics::kDeadLetter, kEventBytes, hours{24 * 7}));
     return all;
 }

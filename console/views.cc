@@ -60,7 +60,15 @@ Status Views::find_sources() {
     for (const auto topic : {topics::kIncidents, topics::kAudit}) {
         VIGIE_TRY_ASSIGN(const auto partitions, bus_.partition_count(topic));
         for (std::int32_t i = 0; i < partitions; ++i) {
-            sources.push_back({{std::string(topic), i}, 0});
+            const streams::Partition partition{std::string(topic), i};
+            streams::Offset from = 0;
+            if (topic == topics::kAudit) {
+                // Years of it are kept, and older entries would be forgotten again at once.
+                VIGIE_TRY_ASSIGN(const auto range, bus_.range(partition));
+                const auto shown = static_cast<streams::Offset>(options_.audit_max);
+                from = std::max(range.begin, range.end - shown);
+            }
+            sources.push_back({partition, from});
         }
     }
     sources_ = std::move(sources);

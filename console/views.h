@@ -38,8 +38,8 @@ struct View {
     std::vector<IncidentPtr> newest_first() const;  // By opening time, then id
 };
 
-// The read models of the console: follows vigie.incidents and vigie.audit from their beginning,
-// without a group and without leaving a trace, so a restart rebuilds the same view. When it is
+// The read models of the console: follows vigie.incidents from its beginning and vigie.audit
+// from its last `audit_max` entries on, without a group and without leaving a trace. When it is
 // full it forgets the resolved incident that changed longest ago, then the open one that did.
 class Views {
 public:

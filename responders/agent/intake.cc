@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -74,13 +76,17 @@ Status Turn::on_known_signal(Case& item, const Signal& signal) {
     return on_repeat(item, *evidence, signal);
 }
 
-// The same symptom told again while it fires: only what got worse is news.
+// The same symptom told again while it fires: only what got worse is news. Senders repeat each
+// alert every minute for as long as it lasts, so the audit has repeats 1, 2, 4, 8 and so on.
 Status Turn::on_repeat(Case& item, Evidence& evidence, const Signal& signal) {
     auto& incident = item.incident;
-    audit("signal dropped", meta_.id.value,
-          fmt::format("dropped as duplicate: {} already fires in {} since {}{}", shown(signal),
-                      incident.id.value, to_rfc3339(evidence.at),
-                      is_closed(incident.state) ? ", which a person resolved" : ""));
+    const auto repeats = ++item.work.tracks[evidence_name(signal.kind, signal.key)].repeats;
+    if (std::has_single_bit(static_cast<std::uint64_t>(repeats))) {
+        audit("signal dropped", meta_.id.value,
+              fmt::format("dropped as duplicate: {} already fires in {} since {}{}; repeat {}",
+                          shown(signal), incident.id.value, to_rfc3339(evidence.at),
+                          is_closed(incident.state) ? ", which a person resolved" : "", repeats));
+    }
     evidence.score = std::max(evidence.score, signal.score);
     if (!is_closed(incident.state)) {
         const bool grew = signal.severity > incident.severity;
@@ -159,7 +165,8 @@ Status Turn::on_new_signal(const Signal& signal) {
                       {},       false,       signal.score, signal.text};
     loose.channel = signal.channel;
     loose.seen_at = signal.seen_at;
-    VIGIE_TRY(world_.keep_loose(loose, now_));
+    VIGIE_TRY_ASSIGN(const bool is_new, world_.keep_loose(loose, now_));
+    if (!is_new) return {};
     audit("evidence kept", meta_.id.value,
           fmt::format("{} is evidence only ({}) and no incident is near it", shown(signal),
                       schemas::to_string(signal.severity)));

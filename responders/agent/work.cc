@@ -49,7 +49,8 @@ void read_lists(const Json& json, Work& work) {
     if (const auto* tracks = schemas::find(json, "/tracks"); tracks && tracks->is_object()) {
         for (const auto& [name, track] : tracks->items()) {
             work.tracks[name] = {parse_channel(text_at(track, "/channel")),
-                                 time_at(track, "/seen_at").value_or(EventTime{})};
+                                 time_at(track, "/seen_at").value_or(EventTime{}),
+                                 number_at(track, "/repeats")};
         }
     }
     if (const auto* tried = schemas::find(json, "/tried")) {
@@ -90,7 +91,8 @@ std::string encode_work(const Work& work) {
     Json tracks = Json::object();
     for (const auto& [name, track] : work.tracks) {
         tracks[name] = {{"channel", to_string(track.channel)},
-                        {"seen_at", micros_of(track.seen_at)}};
+                        {"seen_at", micros_of(track.seen_at)},
+                        {"repeats", track.repeats}};
     }
     json["tracks"] = std::move(tracks);
     json["tried"] = work.tried;

@@ -39,6 +39,7 @@ enum class Hold : std::uint8_t {
 struct Track {
     Channel channel = Channel::kOther;
     EventTime seen_at;  // Newest observation: an older one that arrives later changes nothing.
+    std::int64_t repeats = 0;  // How often it was told again while it was known to fire.
 
     bool operator==(const Track&) const = default;
 };

@@ -209,9 +209,9 @@ Result<std::vector<std::pair<std::string, LooseEvidence>>> World::all_loose() co
     return out;
 }
 
-Status World::keep_loose(const LooseEvidence& loose, EventTime now) {
+Result<bool> World::keep_loose(const LooseEvidence& loose, EventTime now) {
     const auto name = evidence_name(loose.evidence.kind, loose.evidence.key);
-    VIGIE_TRY(drop_loose(name));
+    VIGIE_TRY_ASSIGN(const bool was_known, drop_loose(name));
     VIGIE_TRY_ASSIGN(const auto all, all_loose());
     std::size_t left = all.size() + 1;
     for (const auto& [key, old] : all) {
@@ -222,7 +222,7 @@ Status World::keep_loose(const LooseEvidence& loose, EventTime now) {
     }
     state_.put(fmt::format("{}{}/{}", kLoosePrefix, sortable(loose.seen_at), key_part(name)),
                encode_loose(loose));
-    return {};
+    return !was_known;
 }
 
 Result<bool> World::drop_loose(std::string_view name) {

@@ -50,8 +50,8 @@ public:
     Result<std::vector<RecentChange>> changes() const;
 
     // Replaces what is known of the same symptom; forgets what is older than the correlation
-    // window before `now`, and the oldest beyond kLooseMax.
-    Status keep_loose(const LooseEvidence& loose, EventTime now);
+    // window before `now`, and the oldest beyond kLooseMax. True when the symptom is new.
+    Result<bool> keep_loose(const LooseEvidence& loose, EventTime now);
     // False when there is none of that name (evidence_name).
     Result<bool> drop_loose(std::string_view name);
     // Removes and returns what was seen at one of `entities` not before `since`.

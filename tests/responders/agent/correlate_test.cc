@@ -122,6 +122,21 @@ TEST_CASE("agent: the same alert again is a duplicate and says nothing", "[agent
     CHECK(story.audited("signal dropped", "dropped as duplicate"));
 }
 
+TEST_CASE("agent: repeats of an alert are audited at 1, 2, 4, 8 and so on", "[agent]") {
+    Story story;
+    story.alert("Slow", "service:checkout");
+    for (int minute = 1; minute <= 100; ++minute) {
+        story.until(minute * 60);
+        story.alert("Slow", "service:checkout");
+    }
+    const auto& audits = story.recorder.audits;
+    const auto repeats = std::count_if(audits.begin(), audits.end(), [](const auto& entry) {
+        return entry.detail.find("dropped as duplicate") != std::string::npos;
+    });
+    CHECK(repeats == 7);
+    CHECK(story.audited("signal dropped", "repeat 64"));
+}
+
 TEST_CASE("agent: an observation older than the newest one is late and changes nothing",
           "[agent]") {
     Story story;
