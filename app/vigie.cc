@@ -15,6 +15,7 @@
 #include "console/api.h"
 #include "console/views.h"
 #include "core/rng.h"
+#include "core/step_guard.h"
 #include "core/system_rng.h"
 #include "http/server.h"
 #include "ingest/receivers.h"
@@ -55,7 +56,7 @@ struct Vigie::Parts {
         : config(std::move(config_in)),
           config_file(std::move(file)),
           log(log_in),
-          clock(clock_in) {}
+          clock({}, clock_in) {}
 
     Status open();
     Status restore_kill_switch(const std::string& bus_folder) const;
@@ -75,7 +76,7 @@ struct Vigie::Parts {
     const Config config;
     const std::string config_file;
     Log& log;
-    const Clock& clock;
+    const StepGuard clock;
     MetricsRegistry metrics;
     std::atomic<bool> stopping{false};
     std::mutex reload_mutex;  // One reload at a time.
@@ -242,6 +243,7 @@ Status Vigie::Parts::ready() const {
     if (stopping) return fail(ErrorKind::kUnavailable, "stopping");
     if (!runtime->healthy()) return fail(ErrorKind::kUnavailable, "a stage is not running");
     if (!views->view()->caught_up) return fail(ErrorKind::kUnavailable, "reading the log");
+    VIGIE_TRY(clock.check());
     return ticker->check_time_moves(kTickAgeTicks * config.tick + kTickAgeMin);
 }
 

@@ -1,5 +1,6 @@
 #include "ingest/ticker.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -46,13 +47,31 @@ Result<std::size_t> Ticker::find_keys() {
     return keys_.size();
 }
 
+// What earlier runs left, perhaps under a clock that was wrong.
+Status Ticker::find_newest() {
+    EventTime newest;
+    for (const auto& [partition, key] : keys_) {
+        VIGIE_TRY_ASSIGN(const auto range, bus_.range(partition));
+        if (range.end == range.begin) continue;
+        VIGIE_TRY_ASSIGN(const auto last,
+                         bus_.read(partition, range.end - 1, {1, std::chrono::milliseconds{0}}));
+        for (const auto& record : last) newest = std::max(newest, record.message.event_time);
+    }
+    newest_.store(micros_of(newest));
+    return {};
+}
+
 Status Ticker::tick() {
     if (under_way_->load()) {
         metrics_.counter(metrics::kTicksFailed).add(keys_.size());
         return fail(ErrorKind::kOverloaded, "the ticks before are not durable yet");
     }
-    if (keys_.empty()) VIGIE_TRY(find_keys());
+    if (keys_.empty()) {
+        VIGIE_TRY(find_keys());
+        VIGIE_TRY(find_newest());
+    }
     const EventTime at = to_event_time(clock_.wall());
+    newest_.store(std::max(newest_.load(), micros_of(at)));
     std::vector<streams::Message> messages;
     for (const auto& [partition, key] : keys_) {
         const schemas::EventMeta meta{
@@ -81,6 +100,14 @@ Status Ticker::tick() {
 }
 
 Status Ticker::check_time_moves(std::chrono::milliseconds age_max) const {
+    const EventTime newest = event_time_from_micros(newest_.load());
+    if (const auto ahead = newest - to_event_time(clock_.wall()); ahead > age_max) {
+        return fail(
+            ErrorKind::kUnavailable,
+            fmt::format("time stands still: the log has reached {}, {} ahead of the clock",
+                        to_rfc3339(newest),
+                        to_string(std::chrono::duration_cast<std::chrono::seconds>(ahead))));
+    }
     const std::chrono::nanoseconds age{nanoseconds_of(clock_) - last_durable_->load()};
     if (age <= age_max) return {};
     return fail(ErrorKind::kUnavailable,

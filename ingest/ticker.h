@@ -34,12 +34,14 @@ public:
     // they would have. kNotFound when a topic does not exist.
     Status tick();
 
-    // kUnavailable when no tick became durable within `age_max`, although ticks were asked for:
-    // no timer fires then and nothing is verified. Safe to call from any thread.
+    // kUnavailable when no tick became durable within `age_max`, although ticks were asked for,
+    // or when the log is more than `age_max` ahead of the clock: no timer fires then and nothing
+    // is verified. Safe to call from any thread.
     Status check_time_moves(std::chrono::milliseconds age_max) const;
 
 private:
     Result<std::size_t> find_keys();
+    Status find_newest();
 
     const Options options_;
     streams::Bus& bus_;
@@ -50,6 +52,8 @@ private:
     std::shared_ptr<std::atomic<bool>> under_way_;
     // Steady time of the last tick that became durable; shared with the append under way.
     std::shared_ptr<std::atomic<std::int64_t>> last_durable_;
+    // Micros of the newest record of our topics: the time that the log has reached.
+    std::atomic<std::int64_t> newest_{0};
 };
 
 }  // namespace vigie::ingest

@@ -8,6 +8,7 @@
 
 using namespace vigie;
 using namespace vigie::ingest;
+using namespace std::chrono_literals;
 namespace topics = schemas::topics;
 
 namespace {
@@ -65,6 +66,27 @@ TEST_CASE("ticker: ticks do not pile up behind a slow bus", "[ingest]") {
     CHECK(ticker.tick().has_value());
     t.held.release();
     CHECK(t.bus.records("vigie.alerts").size() == 2);
+}
+
+TEST_CASE("ticker: a log that is ahead of the clock is told, also after a restart", "[ingest]") {
+    Ticking t(3);
+    {
+        Ticker ticker({.topics = {"vigie.metrics"}}, t.bus, t.clock, t.metrics);
+        t.clock.set("2027-11-21T10:00:00Z");
+        REQUIRE(ticker.tick().has_value());
+        CHECK(ticker.check_time_moves(10s).has_value());
+        t.clock.set("2026-11-21T10:00:00Z");
+        CHECK_FALSE(ticker.check_time_moves(10s).has_value());
+    }
+    Ticker again({.topics = {"vigie.metrics"}}, t.bus, t.clock, t.metrics);
+    REQUIRE(again.tick().has_value());
+    const auto moves = again.check_time_moves(10s);
+    REQUIRE_FALSE(moves.has_value());
+    CHECK(moves.error().message ==
+          "time stands still: the log has reached 2027-11-21T10:00:00Z, 52w1d ahead of the clock");
+    t.clock.set("2027-11-21T09:59:55Z");
+    REQUIRE(again.tick().has_value());
+    CHECK(again.check_time_moves(10s).has_value());
 }
 
 TEST_CASE("ticker: an unknown topic is named, and the ticker goes on when it is there",
