@@ -14,8 +14,9 @@ using std::chrono::milliseconds;
 constexpr std::int64_t kCountMax = 10'000'000;
 
 template <class T>
-void read_count(Section& section, std::string_view key, T& value, std::int64_t min = 1) {
-    value = static_cast<T>(section.integer(key, static_cast<std::int64_t>(value), min, kCountMax));
+void read_count(Section& section, std::string_view key, T& value, std::int64_t min = 1,
+                std::int64_t max = kCountMax) {
+    value = static_cast<T>(section.integer(key, static_cast<std::int64_t>(value), min, max));
 }
 
 void read_severity(Section& section, std::string_view key, schemas::Severity& value) {
@@ -110,6 +111,14 @@ detectors::Rule read_rule(Section& section) {
     return rule;
 }
 
+void read_rule_limits(Section& section, detectors::RuleOptions& options) {
+    read_count(section, "series_max", options.series_max);
+    read_count(section, "points_per_series_max", options.points_per_series_max);
+    options.end_after = section.seconds("end_after", options.end_after);
+    options.idle_after = section.seconds("idle_after", options.idle_after);
+    options.forget_after = section.seconds("forget_after", options.forget_after);
+}
+
 void read_traces(Section& section, detectors::TraceOptions& options) {
     options.window = section.duration("window", options.window, milliseconds{100});
     options.lateness = section.duration("lateness", options.lateness, milliseconds{0});
@@ -135,6 +144,8 @@ void read_traces(Section& section, detectors::TraceOptions& options) {
     read_count(section, "edges_max", options.edges_max);
     read_count(section, "spans_max", options.spans_max);
     read_severity(section, "severity", options.severity);
+    read_severity(section, "severity_traffic", options.severity_traffic);
+    read_severity(section, "severity_known_edge", options.severity_known_edge);
     check(section, options, detectors::make_trace_detector);
 }
 
@@ -143,6 +154,8 @@ void read_logs(Section& section, detectors::LogOptions& options) {
     options.lateness = section.duration("lateness", options.lateness, milliseconds{0});
     read_count(section, "warmup_lines", options.warmup_lines);
     options.warmup_span = section.seconds("warmup_span", options.warmup_span);
+    read_count(section, "new_severity_min", options.new_severity_min, 1, 24);
+    read_count(section, "error_severity_min", options.error_severity_min, 1, 24);
     read_count(section, "burst_lines_min", options.burst_lines_min);
     options.threshold = section.number("threshold", options.threshold, 1, 1000);
     read_count(section, "odd_windows", options.odd_windows);
@@ -150,6 +163,9 @@ void read_logs(Section& section, detectors::LogOptions& options) {
     read_count(section, "history_windows", options.history_windows);
     options.adapt_after = section.seconds("adapt_after", options.adapt_after);
     options.idle_after = section.seconds("idle_after", options.idle_after);
+    options.similarity_min = section.number("similarity_min", options.similarity_min, 0, 1);
+    read_count(section, "tokens_max", options.tokens_max, 1, 1000);
+    read_count(section, "line_bytes_max", options.line_bytes_max, 16, 1 << 20);
     read_count(section, "services_max", options.services_max);
     read_count(section, "templates_per_service_max", options.templates_per_service_max);
     read_severity(section, "severity_new", options.severity_new);
@@ -165,6 +181,8 @@ void read_detect(Section& section, DetectConfig& config) {
     section.child("absence", [&config](Section& part) { read_absence(part, config.absence); });
     config.rules.evaluate_every =
         section.duration("evaluate_every", config.rules.evaluate_every, milliseconds{100});
+    section.child("rule_limits",
+                  [&config](Section& part) { read_rule_limits(part, config.rules); });
     section.each("rules",
                  [&config](Section& rule) { config.rules.rules.push_back(read_rule(rule)); });
     check(section, config.rules, detectors::make_rule_detector);

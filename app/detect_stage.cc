@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "app/metrics.h"
+#include "detectors/metrics.h"
 #include "schemas/events.h"
 #include "schemas/topics.h"
 
@@ -39,28 +40,45 @@ streams::Message message_of(std::string_view topic, const schemas::EventMeta& me
 
 }  // namespace
 
-DetectStage::DetectStage(Telemetry kind, DomainId domain,
-                         std::vector<std::unique_ptr<detectors::Detector>> detectors,
-                         MetricsRegistry& metrics)
+DetectStage::DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
+                         std::vector<NamedDetector> detectors, MetricsRegistry& metrics)
     : kind_(kind),
       domain_(std::move(domain)),
+      partition_(partition),
       metrics_(metrics),
-      items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})),
-      detectors_(std::move(detectors)) {}
+      items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})) {
+    for (auto& detector : detectors) parts_.push_back({std::move(detector), {}});
+}
 
 Status DetectStage::on_record(const streams::Record& record, streams::Context& context) {
     detectors::Findings found;
-    if (header(record, schemas::topics::kHeaderKind) != schemas::topics::kKindTick) {
+    if (header(record, schemas::topics::kHeaderKind) == schemas::topics::kKindTick) {
+        count();
+    } else {
         VIGIE_TRY(observe(record, found));
     }
     const EventTime now = context.watermark();
-    for (const auto& detector : detectors_) detector->advance(now, found);
+    for (const auto& part : parts_) part.made.detector->advance(now, found);
     publish(found, now, context);
     return {};
 }
 
 Status DetectStage::on_timer(std::string_view, EventTime, streams::Context&) {
     return {};
+}
+
+void DetectStage::count() {
+    for (auto& [made, dropped] : parts_) {
+        const detectors::Counts now = made.detector->counts();
+        metrics_
+            .gauge(detectors::kTracked,
+                   {{"family", made.family}, {"partition", std::to_string(partition_)}})
+            .set(static_cast<double>(now.tracked));
+        for (const auto& [reason, number] : now.dropped) {
+            metrics_.counter(detectors::kDropped, {{"family", made.family}, {"reason", reason}})
+                .add(number - std::exchange(dropped[reason], number));
+        }
+    }
 }
 
 Status DetectStage::observe(const streams::Record& record, detectors::Findings& found) {
@@ -70,7 +88,7 @@ Status DetectStage::observe(const streams::Record& record, detectors::Findings& 
     const auto encoding = header(record, schemas::topics::kHeaderContentEncoding);
     const auto feed = [&](const auto& items) {
         items_.add(items.size());
-        for (const auto& detector : detectors_) detector->observe(items, found);
+        for (const auto& part : parts_) part.made.detector->observe(items, found);
     };
     switch (kind_) {
         case Telemetry::kMetrics: {
@@ -120,8 +138,8 @@ void DetectStage::publish(const detectors::Findings& found, EventTime now,
 
 std::string DetectStage::snapshot() const {
     std::string out(kSnapshotVersion);
-    for (const auto& detector : detectors_) {
-        const std::string saved = detector->save();
+    for (const auto& part : parts_) {
+        const std::string saved = part.made.detector->save();
         out += fmt::format("{}\n", saved.size());
         out += saved;
     }
@@ -134,7 +152,7 @@ Status DetectStage::restore(std::string_view snapshot) {
         return fail(ErrorKind::kInvalid, "detector snapshot has an unknown format");
     }
     snapshot.remove_prefix(kSnapshotVersion.size());
-    for (const auto& detector : detectors_) {
+    for (const auto& part : parts_) {
         std::size_t size = 0;
         const auto [end, error] =
             std::from_chars(snapshot.data(), snapshot.data() + snapshot.size(), size);
@@ -143,7 +161,7 @@ Status DetectStage::restore(std::string_view snapshot) {
             snapshot.size() - digits - 1 < size) {
             return fail(ErrorKind::kInvalid, "detector snapshot is of other detectors");
         }
-        VIGIE_TRY(detector->load(snapshot.substr(digits + 1, size)));
+        VIGIE_TRY(part.made.detector->load(snapshot.substr(digits + 1, size)));
         snapshot.remove_prefix(digits + 1 + size);
     }
     return {};

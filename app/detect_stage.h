@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,15 +16,19 @@ namespace vigie::app {
 
 enum class Telemetry : std::uint8_t { kMetrics, kLogs, kSpans };
 
+struct NamedDetector {
+    std::string family;  // Label of its metrics: "metrics", "rules", …
+    std::unique_ptr<detectors::Detector> detector;
+};
+
 // Detectors as a processor of one telemetry topic. Anomalies go to vigie.anomalies, learned
 // edges to vigie.changes, both with ids that are a hash of what they say: when the log is
 // processed again after a restart, they repeat and are dropped downstream.
 class DetectStage final : public streams::Processor {
 public:
     // `metrics` must outlive the stage.
-    DetectStage(Telemetry kind, DomainId domain,
-                std::vector<std::unique_ptr<detectors::Detector>> detectors,
-                MetricsRegistry& metrics);
+    DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
+                std::vector<NamedDetector> detectors, MetricsRegistry& metrics);
 
     Status on_record(const streams::Record& record, streams::Context& context) override;
     Status on_timer(std::string_view name, EventTime at, streams::Context& context) override;
@@ -32,15 +37,22 @@ public:
     Status restore(std::string_view snapshot) override;
 
 private:
+    struct Part {
+        NamedDetector made;
+        std::map<std::string, std::uint64_t> dropped;  // What the counters already have.
+    };
+
+    void count();
     Status observe(const streams::Record& record, detectors::Findings& found);
     void publish(const detectors::Findings& found, EventTime now, streams::Context& context);
 
     const Telemetry kind_;
     const DomainId domain_;
+    const std::int32_t partition_;
     MetricsRegistry& metrics_;
     Counter& items_;
     // Owned by the worker's thread.
-    std::vector<std::unique_ptr<detectors::Detector>> detectors_;
+    std::vector<Part> parts_;
 };
 
 }  // namespace vigie::app

@@ -16,25 +16,27 @@ namespace topics = schemas::topics;
 
 namespace {
 
-using Detectors = std::vector<std::unique_ptr<detectors::Detector>>;
+using Detectors = std::vector<NamedDetector>;
 
 // The options were checked when the configuration was read.
 template <class Made>
-void add(Detectors& detectors, Made made) {
+void add(Detectors& detectors, std::string family, Made made) {
     VIGIE_ASSERT(made.has_value());
-    detectors.push_back(*std::move(made));
+    detectors.push_back({std::move(family), *std::move(made)});
 }
 
 Detectors make_detectors(Telemetry kind, const DetectConfig& config) {
     Detectors out;
     switch (kind) {
         case Telemetry::kMetrics:
-            add(out, detectors::make_metrics_detector(config.metrics));
-            add(out, detectors::make_absence_detector(config.absence));
-            add(out, detectors::make_rule_detector(config.rules));
+            add(out, "metrics", detectors::make_metrics_detector(config.metrics));
+            add(out, "absence", detectors::make_absence_detector(config.absence));
+            add(out, "rules", detectors::make_rule_detector(config.rules));
             break;
-        case Telemetry::kLogs: add(out, detectors::make_log_detector(config.logs)); break;
-        case Telemetry::kSpans: add(out, detectors::make_trace_detector(config.traces)); break;
+        case Telemetry::kLogs: add(out, "logs", detectors::make_log_detector(config.logs)); break;
+        case Telemetry::kSpans:
+            add(out, "traces", detectors::make_trace_detector(config.traces));
+            break;
     }
     return out;
 }
@@ -52,8 +54,8 @@ streams::Worker::Options stage(std::string name, std::vector<std::string_view> i
 
 streams::Worker::Options detect_stage(const Pipeline& pipeline, Telemetry kind, std::string name,
                                       std::string_view topic, MetricsRegistry& metrics) {
-    auto options = stage(std::move(name), {topic}, [pipeline, kind, &metrics](const auto&) {
-        return std::make_unique<DetectStage>(kind, pipeline.domain,
+    auto options = stage(std::move(name), {topic}, [pipeline, kind, &metrics](const auto& input) {
+        return std::make_unique<DetectStage>(kind, pipeline.domain, input.index,
                                              make_detectors(kind, pipeline.detect), metrics);
     });
     options.lateness_max = pipeline.detect.lateness_max;

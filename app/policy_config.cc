@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "responders/agent/plan.h"
+
 namespace vigie::app {
 
 // Generated from runbooks/*.yaml.
@@ -100,6 +102,11 @@ RunbookFile read_runbook(const std::string& text, Complaints& complaints) {
     section.each("steps", [&runbook](Section& step) { runbook.steps.push_back(read_step(step)); });
     if (runbook.steps.empty()) section.complain("steps", "must have at least one step");
     section.each("tests", [&file](Section& test) { file.tests.push_back(read_test(test)); });
+    if (complaints.all().empty()) {
+        if (const auto sound = agent::lint(runbook); !sound) {
+            section.complain("", sound.error().message);
+        }
+    }
     return file;
 }
 
@@ -163,6 +170,9 @@ void read_agent(Section& section, schemas::Policy& policy) {
     for (schemas::Runbook& runbook : policy.runbooks) {
         if (hold) runbook.verify_hold = hold_value;
         if (timeout) runbook.verify_timeout = timeout_value;
+        if (const auto sound = agent::lint(runbook); !sound) {
+            section.complain("", sound.error().message);
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 #include "app/replay.h"
 
 #include <algorithm>
-#include <functional>
+#include <array>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "app/agent_stage.h"
 #include "core/system_clock.h"
+#include "http/signature.h"
 #include "schemas/events.h"
 #include "schemas/topics.h"
 #include "streams/memory/memory_bus.h"
@@ -21,6 +24,11 @@ using schemas::topics::kIncidents;
 using schemas::topics::kSignals;
 
 constexpr std::size_t kBatch = 1000;
+constexpr streams::PollLimits kStep{100, std::chrono::milliseconds{0}};
+// Signals that wait for the agent; the bus in memory keeps several times as much.
+constexpr std::size_t kWaitingBytesMax = std::size_t{8} << 20U;
+constexpr std::int64_t kSignalBytes = std::int64_t{64} << 20U;
+constexpr std::int64_t kOutputBytes = std::int64_t{1} << 30U;
 
 // Calls `visit` for every record of a topic, partition by partition.
 Status for_each_record(const streams::Bus& bus, std::string_view topic,
@@ -40,63 +48,103 @@ Status for_each_record(const streams::Bus& bus, std::string_view topic,
     return {};
 }
 
-Status copy_signals(const streams::Bus& from, EventTime until, streams::MemoryBus& to,
-                    std::size_t& signals) {
-    VIGIE_TRY_ASSIGN(const std::int32_t partitions, from.partition_count(kSignals));
-    std::vector<streams::TopicOptions> topics;
-    for (const std::string_view name :
-         {kSignals, kIncidents, kActions, kAudit, schemas::topics::kDeadLetter}) {
-        streams::TopicOptions topic;
-        topic.name = name;
-        topic.partitions = partitions;
-        topic.retention_bytes = 0;
-        topics.push_back(topic);
-    }
-    VIGIE_TRY(to.ensure_topics(topics));
-    return for_each_record(from, kSignals, [&](const streams::Record& record) -> Status {
-        if (record.message.event_time > until) return {};
-        ++signals;
-        return streams::append_and_wait(to, {record.message});
-    });
-}
+// The agent on a bus of its own, fed from outside.
+class Rerun {
+public:
+    explicit Rerun(const ReplayVisitor& visit) : visit_(visit) {}
 
-Status run_agent(streams::MemoryBus& bus) {
-    MetricsRegistry metrics;
-    MemoryLog log;
-    const SystemClock clock;  // For step times in metrics only; decisions take time from the log.
-    streams::Worker::Options options;
-    options.stage = "replay";
-    options.subscription = {"replay", {std::string(kSignals)}};
-    options.make_processor = [&metrics](const streams::Partition&) {
-        return std::make_unique<AgentStage>(metrics);
-    };
-    VIGIE_TRY_ASSIGN(const auto worker, streams::Worker::open(bus, options, metrics, log, clock));
-    while (true) {
-        VIGIE_TRY_ASSIGN(const std::size_t done,
-                         worker->step({kBatch, std::chrono::milliseconds{0}}));
-        if (done == 0) return {};
+    Status open(std::int32_t partitions) {
+        std::vector<streams::TopicOptions> topics;
+        for (const std::string_view name :
+             {kSignals, kIncidents, kActions, kAudit, schemas::topics::kDeadLetter}) {
+            streams::TopicOptions topic;
+            topic.name = name;
+            topic.partitions = name == kSignals ? partitions : 1;
+            topic.retention_bytes = name == kSignals ? kSignalBytes : kOutputBytes;
+            topics.push_back(topic);
+        }
+        VIGIE_TRY(bus_.ensure_topics(topics));
+        streams::Worker::Options options;
+        options.stage = "replay";
+        options.subscription = {"replay", {std::string(kSignals)}};
+        options.make_processor = [this](const streams::Partition&) {
+            return std::make_unique<AgentStage>(metrics_);
+        };
+        VIGIE_TRY_ASSIGN(worker_, streams::Worker::open(bus_, options, metrics_, log_, clock_));
+        return {};
     }
-}
 
-std::vector<streams::Message> messages_of(const streams::MemoryBus& bus, std::string_view topic) {
-    std::vector<streams::Message> out;
-    for (auto& record : bus.records(topic)) out.push_back(std::move(record.message));
-    return out;
-}
+    Status add(const streams::Message& signal) {
+        VIGIE_TRY(streams::append_and_wait(bus_, {signal}));
+        waiting_bytes_ += streams::bytes_of(signal);
+        return waiting_bytes_ < kWaitingBytesMax ? Status{} : run();
+    }
+
+    // Until the agent has seen all that was added.
+    Status run() {
+        while (true) {
+            VIGIE_TRY_ASSIGN(const std::size_t done, worker_->step(kStep));
+            VIGIE_TRY(tell());
+            if (done == 0) break;
+        }
+        waiting_bytes_ = 0;
+        return {};
+    }
+
+private:
+    Status tell() {
+        for (auto& [topic, next] : told_) {
+            const streams::Partition partition{std::string(topic), 0};
+            VIGIE_TRY_ASSIGN(const auto range, bus_.range(partition));
+            if (range.begin > next) {
+                return fail(ErrorKind::kOverloaded,
+                            "one step said more than a replay can hold, on " + partition.topic);
+            }
+            while (next < range.end) {
+                VIGIE_TRY_ASSIGN(const auto records, bus_.read(partition, next, kStep));
+                for (const auto& record : records) visit_(topic, record.message);
+                next += static_cast<streams::Offset>(records.size());
+            }
+        }
+        return {};
+    }
+
+    const ReplayVisitor& visit_;
+    streams::MemoryBus bus_;
+    MetricsRegistry metrics_;
+    MemoryLog log_;
+    SystemClock clock_;  // For step times in metrics only; decisions take time from the log.
+    std::unique_ptr<streams::Worker> worker_;
+    std::size_t waiting_bytes_ = 0;
+    std::array<std::pair<std::string_view, streams::Offset>, 3> told_{
+        {{kIncidents, 0}, {kActions, 0}, {kAudit, 0}}};
+};
 
 }  // namespace
 
-Result<Replay> replay_signals(const streams::Bus& bus, EventTime until) {
+Result<Replay> replay_signals(const streams::Bus& bus, EventTime until,
+                              const ReplayVisitor& visit) {
     Replay replay;
-    streams::MemoryBus memory;
-    VIGIE_TRY(copy_signals(bus, until, memory, replay.signals));
-    VIGIE_TRY(run_agent(memory));
-    replay.incidents = messages_of(memory, kIncidents);
-    replay.actions = messages_of(memory, kActions);
-    replay.audit = messages_of(memory, kAudit);
+    std::multiset<std::string> again;  // Hashes of transitions
+    const ReplayVisitor count = [&](std::string_view topic, const streams::Message& message) {
+        if (topic == kIncidents) {
+            ++replay.transitions;
+            again.insert(http::sha256_hex(message.value));
+        } else {
+            ++(topic == kActions ? replay.actions : replay.audit);
+        }
+        visit(topic, message);
+    };
+    Rerun rerun(count);
+    VIGIE_TRY_ASSIGN(const std::int32_t partitions, bus.partition_count(kSignals));
+    VIGIE_TRY(rerun.open(partitions));
+    VIGIE_TRY(for_each_record(bus, kSignals, [&](const streams::Record& record) -> Status {
+        if (record.message.event_time > until) return {};
+        ++replay.signals;
+        return rerun.add(record.message);
+    }));
+    VIGIE_TRY(rerun.run());
 
-    std::multiset<std::string_view> again;
-    for (const streams::Message& message : replay.incidents) again.insert(message.value);
     VIGIE_TRY(for_each_record(bus, kIncidents, [&](const streams::Record& record) -> Status {
         const auto& headers = record.message.headers;
         const bool tick = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
@@ -104,7 +152,8 @@ Result<Replay> replay_signals(const streams::Bus& bus, EventTime until) {
         });
         if (tick || record.message.event_time > until) return {};
         ++replay.recorded;
-        if (const auto found = again.find(record.message.value); found != again.end()) {
+        const auto found = again.find(http::sha256_hex(record.message.value));
+        if (found != again.end()) {
             again.erase(found);
             ++replay.same;
         }

@@ -17,14 +17,6 @@ bool concerns(const streams::Message& message, std::string_view incident) {
            message.value.find(incident) != std::string::npos;
 }
 
-void print(const std::vector<streams::Message>& messages, std::string_view incident,
-           EventTime from) {
-    for (const streams::Message& message : messages) {
-        if (message.event_time < from || !concerns(message, incident)) continue;
-        std::cout << message.value << '\n';
-    }
-}
-
 Result<EventTime> parse_or(const std::optional<std::string>& text, EventTime fallback) {
     return text ? parse_rfc3339(*text) : Result<EventTime>(fallback);
 }
@@ -38,16 +30,17 @@ Status replay_and_print(const ReplayCommand& command) {
     MetricsRegistry metrics;
     const SystemClock clock;
     VIGIE_TRY_ASSIGN(const auto bus, streams::rocks::RocksBus::open(options, clock, metrics));
-    VIGIE_TRY_ASSIGN(const Replay replay, replay_signals(*bus, until));
-    print(replay.incidents, command.incident, from);
-    print(replay.actions, command.incident, from);
-    print(replay.audit, command.incident, from);
+    const auto print = [&](std::string_view, const streams::Message& message) {
+        if (message.event_time < from || !concerns(message, command.incident)) return;
+        std::cout << message.value << '\n';
+    };
+    VIGIE_TRY_ASSIGN(const Replay replay, replay_signals(*bus, until, print));
     std::cout.flush();
     fmt::print(stderr,
                "replayed {} signals: {} incident transitions, {} action intents, {} audit entries; "
                "{} of {} recorded transitions are the same byte for byte\n",
-               replay.signals, replay.incidents.size(), replay.actions.size(), replay.audit.size(),
-               replay.same, replay.recorded);
+               replay.signals, replay.transitions, replay.actions, replay.audit, replay.same,
+               replay.recorded);
     return {};
 }
 

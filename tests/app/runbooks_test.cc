@@ -87,6 +87,16 @@ TEST_CASE("runbooks: the program carries those of the folder", "[app]") {
     CHECK(vigie::app::shipped_runbooks().size() == shipped_files().size());
 }
 
+TEST_CASE("runbooks: what the agent would refuse is refused when the file is read", "[app]") {
+    Complaints complaints("r.yaml");
+    vigie::app::read_runbook(
+        "name: x\naddresses: {mechanisms: [gremlins], entity_kinds: [service]}\n"
+        "steps:\n  - action: a\n",
+        complaints);
+    REQUIRE(complaints.all().size() == 1);
+    CHECK(complaints.all()[0].find("there is no mechanism 'gremlins'") != std::string::npos);
+}
+
 TEST_CASE("runbooks: an unknown key is refused with its place", "[app]") {
     Complaints complaints("r.yaml");
     vigie::app::read_runbook("name: x\nsteps:\n  - action: a\n    parametres: {}\n", complaints);

@@ -72,6 +72,9 @@ class Scenario(Demo):
             count = next((float(line.split()[1]) for line in text.splitlines()
                           if line.startswith(name)), 0)
             self.expect(count > 100, f"{count:.0f} items of {kind} were judged")
+        self.expect('vigie_detectors_tracked_items{family="metrics",partition="0"} 0' not in text
+                    and 'vigie_detectors_tracked_items{family="metrics",partition="0"}' in text,
+                    "the detectors tell how many series they remember")
 
     def check_contract(self):
         answer = fetch_json(f"{self.url('kubernetes')}/_violations")
