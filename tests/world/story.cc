@@ -16,6 +16,7 @@ namespace {
 namespace topics = schemas::topics;
 constexpr int kDeployAt = 20;
 constexpr int kLastSecond = 120;
+constexpr int kLastTries = 10;
 
 void check_incident(const World& world, Outcome& outcome) {
     const auto& incidents = world.incidents();
@@ -110,6 +111,8 @@ Outcome run_story(std::uint64_t seed, const Hazards& hazards) {
     }
     World& world = shop.world();
     world.settle();
+    // What was not sent yet is tried again.
+    for (int t = 0; t < kLastTries; ++t) world.advance();
 
     Outcome outcome;
     outcome.crashes = world.crashes();

@@ -93,11 +93,4 @@ streams::Message deployment_message(const std::string& service, const std::strin
     return event(topics::kChanges, change.key, change, at);
 }
 
-streams::Message tick_message(const std::string& topic, EventTime at) {
-    auto message =
-        event(topic, fmt::format("tick/{}/{}", topic, micros_of(at)), schemas::Tick{}, at);
-    message.headers = {{std::string(topics::kHeaderKind), std::string(topics::kKindTick)}};
-    return message;
-}
-
 }  // namespace vigie::sim

@@ -19,6 +19,5 @@ streams::Message alert_message(const std::string& service, bool firing, EventTim
                                EventTime at);
 streams::Message deployment_message(const std::string& service, const std::string& version,
                                     EventTime at);
-streams::Message tick_message(const std::string& topic, EventTime at);
 
 }  // namespace vigie::sim

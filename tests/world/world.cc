@@ -6,13 +6,15 @@
 #include <fmt/format.h>
 
 #include "app/act_stage.h"
-#include "app/observer_stage.h"
+#include "app/notify_stage.h"
 #include "core/result.h"
+#include "ingest/ticker.h"
 #include "responders/actions/kill_switch.h"
 #include "responders/actions/pool.h"
 #include "responders/actions/runner.h"
+#include "responders/notify/channel.h"
+#include "responders/notify/notifier.h"
 #include "schemas/topics.h"
-#include "tests/world/telemetry.h"
 
 namespace vigie::sim {
 
@@ -23,6 +25,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr EventTime kStart = event_time_from_micros(1'790'000'000'000'000);
+constexpr std::int32_t kPartitions = 3;      // Of the telemetry topics
 constexpr std::size_t kStepsPerSecond = 60;  // With hazards
 constexpr std::size_t kRoundsToSettle = 2000;
 
@@ -42,6 +45,37 @@ streams::Faults bus_faults(const Hazards& hazards) {
 Cluster::Faults cluster_faults(const Hazards& hazards) {
     return {static_cast<int>(hazards.call), static_cast<int>(hazards.call / 3)};
 }
+
+// A person's phone, behind a network that loses messages and answers.
+class Phone final : public notify::Channel {
+public:
+    Phone(std::string name, bool urgent_only, const Hazards& hazards, Rng& rng,
+          std::map<std::string, int>& pages)
+        : name_(std::move(name)),
+          urgent_only_(urgent_only),
+          hazards_(hazards),
+          rng_(rng),
+          pages_(pages) {}
+
+    std::string_view name() const override { return name_; }
+    bool wants(const notify::Message& message) const override {
+        return !urgent_only_ || notify::is_urgent(message);
+    }
+    bool can_carry(const notify::Message&) const override { return true; }
+    notify::Sent send(const notify::Message& message, const std::stop_token&) const override {
+        if (rng_.chance(hazards_.page)) return {notify::Delivery::kRetry, "not reached", {}};
+        ++pages_[message.id];
+        if (rng_.chance(hazards_.page)) return {notify::Delivery::kRetry, "no answer", {}};
+        return {notify::Delivery::kDelivered, "", {}};
+    }
+
+private:
+    const std::string name_;
+    const bool urgent_only_;
+    const Hazards& hazards_;
+    Rng& rng_;
+    std::map<std::string, int>& pages_;
+};
 
 class MemoryKillSwitch final : public actions::KillSwitch {
 public:
@@ -70,7 +104,8 @@ struct World::Process {
     Process(World& world, const Clock& clock)
         : kill_switch(world.kill_on_),
           runner(options(world), {catalogue, pool, kill_switch, waiter, clock, metrics, log},
-                 [&world](const auto& event) { return publish(world, event); }) {
+                 [&world](const auto& event) { return publish(world, event); }),
+          ticker({app::ticked_topics(), {"default"}}, world.bus_, clock, metrics) {
         catalogue.add(make_rollback(world.cluster_));
     }
 
@@ -92,6 +127,7 @@ struct World::Process {
     MemoryKillSwitch kill_switch;
     actions::InstantWaiter waiter;
     actions::Runner runner;
+    ingest::Ticker ticker;
     std::vector<streams::Worker::Options> stages;
     std::vector<std::unique_ptr<streams::Worker>> workers;  // Last: they use the rest.
 };
@@ -103,7 +139,7 @@ World::World(Options options)
       bus_({options_.seed ^ 0x5eedULL, {}, streams::kMessageBytesMax}),
       cluster_(rng_, cluster_faults(options_.hazards)),
       hazards_(options_.hazards) {
-    VIGIE_ASSERT(bus_.ensure_topics(app::make_topics(1, 0)).has_value());
+    VIGIE_ASSERT(bus_.ensure_topics(app::make_topics(kPartitions, 0)).has_value());
     bus_.set_faults(bus_faults(hazards_));
     start_process();
     const schemas::EventMeta meta{stable_event_id("policy-", "world"), "/app", now(), {"default"}};
@@ -133,7 +169,7 @@ void World::start_process() {
         return std::make_unique<app::ActStage>(std::make_unique<actions::Executor>(
             executor, process.runner, process.metrics, process.log));
     };
-    pipeline.make_notify_stage = [this] { return make_pager(); };
+    pipeline.make_notify_stage = [this] { return make_notify_stage(); };
     pipeline.set_kill_switch = [this](bool on) -> Status {
         kill_on_ = on;
         return {};
@@ -146,19 +182,18 @@ void World::start_process() {
     process.workers.resize(process.stages.size());
 }
 
-// Sends before its position is committed, so that a page may come twice and is never lost.
-std::unique_ptr<streams::Processor> World::make_pager() {
-    return std::make_unique<app::ObserverStage>([this](const schemas::Event& event) -> Status {
-        const auto* incident = std::get_if<schemas::IncidentEvent>(&event.data);
-        if (incident == nullptr) return {};
-        for (const auto& notice : incident->notices) {
-            ++pages_[notice.id];
-            if (rng_.chance(hazards_.page)) {
-                return fail(ErrorKind::kUnavailable, "the receiver did not answer");
-            }
-        }
-        return {};
-    });
+// What goes wrong with a page is tried again within seconds, so that a story sees it.
+std::unique_ptr<streams::Processor> World::make_notify_stage() {
+    notify::Notifier::Options options;
+    options.retry_wait_min = seconds{1};
+    options.retry_wait_max = seconds{4};
+    Process& process = *process_;
+    const notify::Notifier::Channels channels{
+        std::make_shared<Phone>("phone", true, hazards_, rng_, pages_),
+        std::make_shared<Phone>("desk", false, hazards_, rng_, pages_)};
+    return std::make_unique<app::NotifyStage>(std::make_unique<notify::Notifier>(
+        options, channels, [&process](auto work) { return process.pool.submit(std::move(work)); },
+        Rng(rng_.next()), process.metrics, process.log));
 }
 
 void World::feed(const streams::Message& message) {
@@ -210,9 +245,8 @@ void World::settle() {
 
 void World::advance() {
     clock_->now += seconds{1};
-    for (const std::string& topic : app::ticked_topics()) {
-        feed(tick_message(topic, now()));
-    }
+    // A tick that is lost is made up for by the next.
+    static_cast<void>(process_->ticker.tick());
     if (hazards_.crash != 0 || hazards_.shuffle) {
         work(kStepsPerSecond);
         return;

@@ -21,7 +21,7 @@ struct Hazards {
     std::uint32_t crash = 0;  // Of the whole process, before each step of a worker
     std::uint32_t bus = 0;    // Of each kind of fault of the bus, per call
     std::uint32_t call = 0;   // That the fate of a call to the cluster stays unknown
-    std::uint32_t page = 0;   // That a page's answer is lost: sent, and sent again
+    std::uint32_t page = 0;   // That a page is lost, and that its answer is
     bool shuffle = false;     // Stages step in a random order, with batches of random size
 };
 
@@ -73,7 +73,7 @@ private:
     struct Process;  // What a crash takes away
 
     void start_process();
-    std::unique_ptr<streams::Processor> make_pager();
+    std::unique_ptr<streams::Processor> make_notify_stage();
     void read_incidents() const;
     void work(std::size_t steps);
     bool step(std::size_t index, std::size_t records_max);
