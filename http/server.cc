@@ -113,12 +113,13 @@ void BeastServer::on_accepted(error_code error, Socket socket) {
 void BeastServer::shut(std::chrono::milliseconds wait_max) {
     if (drained_) return;
     drained_ = true;
+    // First, so that who can no longer connect knows that answers say "Connection: close".
+    core_->begin_drain();
     net::post(acceptor_.get_executor(), [this] {
         error_code ignored;
         acceptor_.close(ignored);
         retry_.cancel();
     });
-    core_->begin_drain();
     const bool graceful = core_->wait_empty(wait_max);
     if (!graceful) {
         core_->log.warn("connections were closed before their requests were answered",
