@@ -18,10 +18,9 @@ namespace {
 class Door {
 public:
     void open() {
-        {
-            const std::scoped_lock lock(mutex_);
-            open_ = true;
-        }
+        // Notifies under the lock: who passes may destroy the door as soon as it can take it.
+        const std::scoped_lock lock(mutex_);
+        open_ = true;
         changed_.notify_all();
     }
     bool pass() {
