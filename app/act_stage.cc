@@ -9,9 +9,9 @@ namespace vigie::app {
 
 streams::Message action_message(const schemas::ActionEvent& event, DomainId domain, EventTime at) {
     // One event for each action, status and executor: an outcome published twice is one.
-    const EventId id =
-        stable_event_id("evt-", fmt::format("action/{}/{}/{}", event.id.value,
-                                            schemas::to_string(event.status), event.instance));
+    const EventId id = stable_event_id(
+        "evt-", fmt::format("action/{}/{}/{}/{}", event.id.value, schemas::to_string(event.phase),
+                            schemas::to_string(event.status), event.instance));
     const schemas::EventMeta meta{id, "/responders/actions", at, std::move(domain)};
     return {std::string(schemas::topics::kActions),
             meta.domain.value,
