@@ -49,6 +49,14 @@ TEST_CASE("simulation: crashes and lost answers break no promise, seeds 151 to 2
     check_seeds(151);
 }
 
+TEST_CASE("simulation: a bus that commits the position before the state is found out", "[sim]") {
+    Hazards hazards = all_hazards();
+    hazards.planted = true;
+    std::uint64_t seed = 1;
+    while (seed <= kSeeds && run_story(seed, hazards).broken.empty()) ++seed;
+    CHECK(seed <= kSeeds);
+}
+
 TEST_CASE("simulation: a seed is one run, to the byte", "[sim]") {
     const auto first = run_story(7, all_hazards());
     const auto second = run_story(7, all_hazards());

@@ -137,6 +137,7 @@ World::World(Options options)
       rng_(options_.seed),
       clock_(std::make_unique<VirtualClock>()),
       bus_({options_.seed ^ 0x5eedULL, {}, streams::kMessageBytesMax}),
+      planted_bus_(bus_),
       cluster_(rng_, cluster_faults(options_.hazards)),
       hazards_(options_.hazards) {
     VIGIE_ASSERT(bus_.ensure_topics(app::make_topics(kPartitions, 0)).has_value());
@@ -206,7 +207,9 @@ bool World::step(std::size_t index, std::size_t records_max) {
     Process& process = *process_;
     auto& worker = process.workers[index];
     if (!worker) {
-        auto opened = streams::Worker::open(bus_, process.stages[index], process.metrics,
+        streams::Bus& bus =
+            options_.hazards.planted ? static_cast<streams::Bus&>(planted_bus_) : bus_;
+        auto opened = streams::Worker::open(bus, process.stages[index], process.metrics,
                                             process.log, *clock_);
         if (!opened) return true;
         worker = *std::move(opened);

@@ -13,6 +13,7 @@
 #include "schemas/events.h"
 #include "streams/memory/memory_bus.h"
 #include "tests/world/cluster.h"
+#include "tests/world/planted_bus.h"
 
 namespace vigie::sim {
 
@@ -23,6 +24,7 @@ struct Hazards {
     std::uint32_t call = 0;   // That the fate of a call to the cluster stays unknown
     std::uint32_t page = 0;   // That a page is lost, and that its answer is
     bool shuffle = false;     // Stages step in a random order, with batches of random size
+    bool planted = false;     // The bus has a bug: position first, then state (PlantedBus)
 };
 
 // A whole Vigie in one thread, on a virtual clock, with everything outside it: the log, the
@@ -82,6 +84,7 @@ private:
     Rng rng_;
     std::unique_ptr<VirtualClock> clock_;
     streams::MemoryBus bus_;
+    PlantedBus planted_bus_;
     Cluster cluster_;
     std::map<std::string, int> pages_;
     std::map<std::string, std::string> postmortems_;

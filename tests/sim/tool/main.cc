@@ -11,8 +11,10 @@
 
 namespace {
 
-bool run(std::uint64_t seed, bool verbose) {
-    const auto outcome = vigie::sim::run_story(seed, vigie::sim::all_hazards());
+bool run(std::uint64_t seed, bool verbose, bool planted) {
+    auto hazards = vigie::sim::all_hazards();
+    hazards.planted = planted;
+    const auto outcome = vigie::sim::run_story(seed, hazards);
     if (verbose) {
         std::printf("%s%zu crashes, %d rollbacks%s\n", outcome.trace.c_str(), outcome.crashes,
                     outcome.rollbacks, outcome.handed_over ? ", handed to a person" : "");
@@ -33,8 +35,10 @@ int main(int argc, char** argv) {
     app.add_option("--seed", seed, "Replay one seed and print what the log says");
     app.add_option("--seeds", range, "From and to")->expected(2);
     app.add_option("--hours", hours, "New seeds for so long");
+    bool planted = false;
+    app.add_flag("--planted", planted, "With a bug: positions are committed before state");
     CLI11_PARSE(app, argc, argv);
-    if (seed != 0) return run(seed, true) ? 0 : 1;
+    if (seed != 0) return run(seed, true, planted) ? 0 : 1;
 
     std::uint64_t done = 0;
     std::uint64_t failed = 0;
@@ -49,12 +53,13 @@ int main(int argc, char** argv) {
         vigie::Rng rng(vigie::system_seed());
         while (std::chrono::duration<double, std::ratio<3600>>(clock.steady() - start).count() <
                hours) {
-            failed += run(rng.next() >> 1U, false) ? 0U : 1U;
+            failed += run(rng.next() >> 1U, false, planted) ? 0U : 1U;
             ++done;
         }
         return report();
     }
     if (range.empty()) range = {1, 200};
-    for (std::uint64_t s = range[0]; s <= range[1]; ++s, ++done) failed += run(s, false) ? 0U : 1U;
+    for (std::uint64_t s = range[0]; s <= range[1]; ++s, ++done)
+        failed += run(s, false, planted) ? 0U : 1U;
     return report();
 }
