@@ -98,6 +98,7 @@ Hazards all_hazards() {
     hazards.bus = 15;
     hazards.call = 300;
     hazards.page = 200;
+    hazards.clock = 20;
     hazards.shuffle = true;
     return hazards;
 }

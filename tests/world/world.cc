@@ -1,6 +1,7 @@
 #include "tests/world/world.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include "app/act_stage.h"
 #include "app/notify_stage.h"
 #include "core/result.h"
+#include "core/step_guard.h"
 #include "ingest/ticker.h"
 #include "responders/actions/kill_switch.h"
 #include "responders/actions/pool.h"
@@ -93,16 +95,18 @@ private:
 class World::VirtualClock final : public Clock {
 public:
     WallTime wall() const override {
-        return WallTime{std::chrono::duration_cast<milliseconds>(now.time_since_epoch())};
+        return WallTime{std::chrono::duration_cast<milliseconds>(now.time_since_epoch())} + error;
     }
     SteadyTime steady() const override { return SteadyTime{now.time_since_epoch()}; }
 
     EventTime now = kStart;
+    seconds error{0};  // Of the wall clock
 };
 
 struct World::Process {
-    Process(World& world, const Clock& clock)
-        : kill_switch(world.kill_on_),
+    Process(World& world, const Clock& machine_clock)
+        : clock({}, machine_clock),
+          kill_switch(world.kill_on_),
           runner(options(world), {catalogue, pool, kill_switch, waiter, clock, metrics, log},
                  [&world](const auto& event) { return publish(world, event); }),
           ticker({app::ticked_topics(), {"default"}}, world.bus_, clock, metrics) {
@@ -120,6 +124,7 @@ struct World::Process {
             world.bus_, {app::action_message(event, {"default"}, world.clock_->now)});
     }
 
+    StepGuard clock;
     MetricsRegistry metrics;
     MemoryLog log;
     actions::Catalogue catalogue;
@@ -210,7 +215,7 @@ bool World::step(std::size_t index, std::size_t records_max) {
         streams::Bus& bus =
             options_.hazards.planted ? static_cast<streams::Bus&>(planted_bus_) : bus_;
         auto opened = streams::Worker::open(bus, process.stages[index], process.metrics,
-                                            process.log, *clock_);
+                                            process.log, process.clock);
         if (!opened) return true;
         worker = *std::move(opened);
     }
@@ -247,7 +252,10 @@ void World::settle() {
 }
 
 void World::advance() {
+    constexpr std::array kErrors{seconds{-30}, seconds{5}, seconds{2 * 3600}};
     clock_->now += seconds{1};
+    clock_->error =
+        rng_.chance(hazards_.clock) ? kErrors.at(rng_.below(kErrors.size())) : seconds{0};
     // A tick that is lost is made up for by the next.
     static_cast<void>(process_->ticker.tick());
     if (hazards_.crash != 0 || hazards_.shuffle) {

@@ -23,6 +23,7 @@ struct Hazards {
     std::uint32_t bus = 0;    // Of each kind of fault of the bus, per call
     std::uint32_t call = 0;   // That the fate of a call to the cluster stays unknown
     std::uint32_t page = 0;   // That a page is lost, and that its answer is
+    std::uint32_t clock = 0;  // That the wall clock is wrong for a second, each second
     bool shuffle = false;     // Stages step in a random order, with batches of random size
     bool planted = false;     // The bus has a bug: position first, then state (PlantedBus)
 };
