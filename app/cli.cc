@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/log_commands.h"
 #include "app/section.h"
 #include "app/version.h"
 
@@ -28,16 +29,16 @@ struct Arguments {
     DecideCommand decide;
     std::string data;
     ReplayCommand replay;
+    LogCommand log;
     std::function<int()> run;
 };
 
-void add_output(CLI::App& command, Arguments& arguments) {
+void add_output(CLI::App& command, Format& format) {
     static const std::map<std::string, Format> kFormats{
         {"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
-    command.add_option("-o,--output", arguments.decide.api.format, "table, json or yaml")
+    command.add_option("-o,--output", format, "table, json or yaml")
         ->transform(CLI::CheckedTransformer(kFormats).description(""));
-    command.add_flag_callback(
-        "--json", [&arguments] { arguments.decide.api.format = Format::kJson; }, "Same as -o json");
+    command.add_flag_callback("--json", [&format] { format = Format::kJson; }, "Same as -o json");
 }
 
 CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string& name,
@@ -51,7 +52,7 @@ CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string
         ->envname("VIGIE_TOKEN_FILE");
     command.add_option("--ca-file", client.ca_file,
                        "PEM file that the server's certificate is checked with");
-    add_output(command, arguments);
+    add_output(command, arguments.decide.api.format);
     return command;
 }
 
@@ -162,6 +163,71 @@ void add_local(CLI::App& app, Arguments& arguments) {
     });
 }
 
+CLI::App& add_log_command(CLI::App& group, Arguments& arguments, const std::string& name,
+                          const std::string& help, int (*run)(const LogCommand&)) {
+    CLI::App& command = *group.add_subcommand(name, help);
+    command.add_option("--data", arguments.log.data, "Data folder")->capture_default_str();
+    add_output(command, arguments.log.format);
+    command.callback(
+        [&arguments, run] { arguments.run = [&arguments, run] { return run(arguments.log); }; });
+    return command;
+}
+
+void add_topics(CLI::App& app, Arguments& arguments) {
+    LogCommand& log = arguments.log;
+    CLI::App& topics = *app.add_subcommand("topics", "Look at the log, and move its readers");
+    topics.require_subcommand(1);
+    add_log_command(topics, arguments, "list", "Every topic", run_topics_list);
+
+    auto& describe =
+        add_log_command(topics, arguments, "describe", "Offsets, and how far each stage has come",
+                        run_topics_describe);
+    auto& read = add_log_command(topics, arguments, "read", "Records, one JSON object a line",
+                                 run_topics_read);
+    auto& reset = add_log_command(topics, arguments, "reset",
+                                  "Let a stage read again from elsewhere, without its state",
+                                  run_topics_reset);
+    reset.add_option("stage", log.group, "Stage, as 'describe' shows it")->required();
+    for (CLI::App* command : {&describe, &read, &reset}) {
+        command->add_option("topic", log.topic, "Topic")->required();
+        command->add_option("--partition", log.partition, "Only this one")
+            ->check(CLI::NonNegativeNumber);
+    }
+    auto* from = read.add_option("--from", log.from, "First offset")->check(CLI::NonNegativeNumber);
+    read.add_option("--since", log.since, "First time (RFC 3339)")->excludes(from);
+    read.add_option("--max", log.records_max, "At most so many")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    reset.add_option("--to", log.to, "begin, end, an offset, or a time (RFC 3339)")->required();
+    reset.add_flag("--yes", log.confirmed, "Do it; without this, only say what would be done");
+}
+
+void add_dead_letters(CLI::App& app, Arguments& arguments) {
+    LogCommand& log = arguments.log;
+    CLI::App& letters =
+        *app.add_subcommand("deadletter", "Look at what was refused, and try it again");
+    letters.require_subcommand(1);
+    auto& list = add_log_command(letters, arguments, "list", "Dead letters, oldest first",
+                                 run_deadletter_list);
+    list.add_option("--from", log.from, "First offset")->check(CLI::NonNegativeNumber);
+    list.add_option("--max", log.records_max, "At most so many")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    auto& show =
+        add_log_command(letters, arguments, "show", "One of them in full", run_deadletter_show);
+    show.add_option("offset", log.letter, "As 'list' shows it")->required();
+    show.add_flag("--raw", log.raw, "Only its bytes, as they came");
+    auto& retry = add_log_command(letters, arguments, "retry",
+                                  "Put one of them, or all, back on the topic they came from",
+                                  run_deadletter_retry);
+    retry.add_option("which", log.which, "An offset as 'list' shows it, or all")
+        ->required()
+        ->check([](const std::string& text) -> std::string {
+            const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+            return text == "all" || number ? "" : "neither an offset nor 'all': " + text;
+        });
+}
+
 int read_token(Arguments& arguments) {
     if (arguments.token_file.empty()) return 0;
     auto token = read_file(arguments.token_file, kTokenBytesMax);
@@ -184,6 +250,8 @@ int run_cli(int argc, char** argv) {
     add_local(app, arguments);
     add_readers(app, arguments);
     add_deciders(app, arguments);
+    add_topics(app, arguments);
+    add_dead_letters(app, arguments);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

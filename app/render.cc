@@ -1,7 +1,6 @@
 #include "app/render.h"
 
 #include <algorithm>
-#include <vector>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
@@ -22,23 +21,6 @@ const Json& list_of(const Json& json, std::string_view pointer) {
     static const Json kEmpty = Json::array();
     const Json* found = schemas::find(json, pointer);
     return found != nullptr && found->is_array() ? *found : kEmpty;
-}
-
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-    std::vector<std::size_t> widths;
-    for (const auto& row : rows) {
-        widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string out;
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            const bool last = i + 1 == row.size();
-            out += last ? row[i] : fmt::format("{:<{}}  ", row[i], widths[i]);
-        }
-        out += '\n';
-    }
-    return out;
 }
 
 std::string confidence_text(const Json& diagnosis) {
@@ -110,6 +92,23 @@ YAML::Node to_yaml(const Json& json) {
 }
 
 }  // namespace
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        widths.resize(std::max(widths.size(), row.size()));
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    std::string out;
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const bool last = i + 1 == row.size();
+            out += last ? row[i] : fmt::format("{:<{}}  ", row[i], widths[i]);
+        }
+        out += '\n';
+    }
+    return out;
+}
 
 std::string printable(std::string text) {
     for (char& c : text) {

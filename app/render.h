@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "schemas/json.h"
 
@@ -18,6 +19,9 @@ std::string incident_text(const schemas::Json& incident);
 
 // The answer of /api/v1/explain/ID: one line for each decision.
 std::string explanation_text(const schemas::Json& answer);
+
+// Columns, as wide as their widest cell.
+std::string table(const std::vector<std::vector<std::string>>& rows);
 
 // `json` as JSON with two blanks of indentation, or as YAML.
 std::string formatted(const schemas::Json& json, Format format);

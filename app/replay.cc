@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/agent_stage.h"
+#include "app/log_access.h"
 #include "core/system_clock.h"
 #include "http/signature.h"
 #include "schemas/events.h"
@@ -23,7 +24,6 @@ using schemas::topics::kAudit;
 using schemas::topics::kIncidents;
 using schemas::topics::kSignals;
 
-constexpr std::size_t kBatch = 1000;
 constexpr streams::PollLimits kStep{100, std::chrono::milliseconds{0}};
 // Signals that wait for the agent; the bus in memory keeps several times as much.
 constexpr std::size_t kWaitingBytesMax = std::size_t{8} << 20U;
@@ -31,19 +31,15 @@ constexpr std::int64_t kSignalBytes = std::int64_t{64} << 20U;
 constexpr std::int64_t kOutputBytes = std::int64_t{1} << 30U;
 
 // Calls `visit` for every record of a topic, partition by partition.
-Status for_each_record(const streams::Bus& bus, std::string_view topic,
-                       const std::function<Status(const streams::Record&)>& visit) {
+Status for_each_of(const streams::Bus& bus, std::string_view topic,
+                   const std::function<Status(const streams::Record&)>& visit) {
     VIGIE_TRY_ASSIGN(const std::int32_t partitions, bus.partition_count(topic));
     for (std::int32_t index = 0; index < partitions; ++index) {
-        const streams::Partition partition{std::string(topic), index};
-        VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
-        for (streams::Offset next = range.begin; next < range.end;) {
-            VIGIE_TRY_ASSIGN(const auto records,
-                             bus.read(partition, next, {kBatch, std::chrono::milliseconds{0}}));
-            if (records.empty()) break;
-            for (const streams::Record& record : records) VIGIE_TRY(visit(record));
-            next = records.back().offset + 1;
-        }
+        const auto one = [&visit](const streams::Record& record) -> Result<bool> {
+            VIGIE_TRY(visit(record));
+            return true;
+        };
+        VIGIE_TRY(for_each_record(bus, {std::string(topic), index}, 0, one));
     }
     return {};
 }
@@ -138,14 +134,14 @@ Result<Replay> replay_signals(const streams::Bus& bus, EventTime until,
     Rerun rerun(count);
     VIGIE_TRY_ASSIGN(const std::int32_t partitions, bus.partition_count(kSignals));
     VIGIE_TRY(rerun.open(partitions));
-    VIGIE_TRY(for_each_record(bus, kSignals, [&](const streams::Record& record) -> Status {
+    VIGIE_TRY(for_each_of(bus, kSignals, [&](const streams::Record& record) -> Status {
         if (record.message.event_time > until) return {};
         ++replay.signals;
         return rerun.add(record.message);
     }));
     VIGIE_TRY(rerun.run());
 
-    VIGIE_TRY(for_each_record(bus, kIncidents, [&](const streams::Record& record) -> Status {
+    VIGIE_TRY(for_each_of(bus, kIncidents, [&](const streams::Record& record) -> Status {
         const auto& headers = record.message.headers;
         const bool tick = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
             return header.first == schemas::topics::kHeaderKind;

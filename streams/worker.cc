@@ -265,8 +265,9 @@ void Worker::refuse(Task& task, const Record& record, std::string_view timer, co
     letter.headers = {{"reason", error.message}, {"origin", origin}, {"stage", options_.stage}};
     if (timer.empty()) {
         letter.value = record.message.value;
+        letter.headers.emplace_back("key", record.message.key);
         for (const auto& header : record.message.headers) {
-            const bool ours = std::any_of(letter.headers.begin(), letter.headers.begin() + 3,
+            const bool ours = std::any_of(letter.headers.begin(), letter.headers.begin() + 4,
                                           [&](const auto& h) { return h.first == header.first; });
             if (!ours) letter.headers.push_back(header);
         }

@@ -61,7 +61,9 @@ Error error_of(const rocksdb::Status& status, std::string_view doing) {
     if (status.IsCorruption() || status.IsInvalidArgument()) kind = ErrorKind::kCorrupt;
     // RocksDB has no code for it, only these two texts: another process, this process.
     for (const char* taken : {"While lock file", "lock hold by current process"}) {
-        if (text.find(taken) != std::string::npos) kind = ErrorKind::kConflict;
+        if (text.find(taken) == std::string::npos) continue;
+        return Error{ErrorKind::kConflict,
+                     fmt::format("{}: another process uses this folder", doing)};
     }
     return Error{kind, fmt::format("{}: {}", doing, text)};
 }

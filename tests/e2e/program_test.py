@@ -168,6 +168,46 @@ class ProgramTest(unittest.TestCase):
         self.assertIn("401", done.stderr)
         self.assertNotIn(TOKEN, self.log())
 
+    def test_the_log_can_be_looked_at_and_moved(self):
+        self.serve()
+        data = str(self.folder / "data")
+        status, _ = fetch(f"http://127.0.0.1:{self.ports['otlp']}/v1/metrics", "POST",
+                          b"\xff not protobuf", {"Content-Type": "application/x-protobuf"})
+        self.assertEqual(status, 400)
+        # Beside the server.
+        self.stage.wait_for("the letter is on the log", 10, lambda: "otlp" in run(
+            "deadletter", "list", "--data", data).stdout)
+        self.assertIn("vigie.signals", run("topics", "list", "--data", data).stdout)
+        letter = subprocess.run([str(VIGIE), "deadletter", "show", "0", "--raw", "--data", data],
+                                capture_output=True, check=True, timeout=60)
+        self.assertEqual(letter.stdout, b"\xff not protobuf")
+        self.assertIn("content-type", run("deadletter", "show", "0", "--data", data).stdout)
+        self.assertEqual(run("deadletter", "show", "7", "--data", data).returncode, 1)
+        first = json.loads(run("topics", "read", "vigie.alerts", "--max", "1", "--data",
+                               data).stdout)
+        self.assertEqual((first["topic"], first["offset"]), ("vigie.alerts", 0))
+        self.assertEqual(run("topics", "read", "vigie.nothing", "--data", data).returncode, 1)
+        reset = ("topics", "reset", "sequence", "vigie.alerts", "--to", "begin", "--data", data)
+        asked = run(*reset)
+        self.assertEqual(asked.returncode, 1)
+        self.assertIn("would move", asked.stdout)
+        busy = run(*reset, "--yes")
+        self.assertEqual(busy.returncode, 1)
+        self.assertIn("another process", busy.stderr)
+
+        self.stage.stop("vigie")
+        done = run(*reset, "--yes")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("moved from", done.stdout)
+        at = json.loads(run("topics", "describe", "vigie.alerts", "--data", data, "-o",
+                            "json").stdout)[0]["stages"][0]
+        self.assertEqual((at["stage"], at["at"]), ("sequence", 0))
+        kept = run("deadletter", "retry", "all", "--data", data)
+        self.assertEqual(kept.returncode, 1)
+        self.assertIn("a receiver refused it", kept.stdout)
+        self.assertEqual(run("deadletter", "retry", "soon", "--data", data).returncode, 2)
+        self.serve()
+
     def test_no_server_is_said_so(self):
         done = run("get", "incidents", "--server", self.url(""))
         self.assertEqual(done.returncode, 1)

@@ -70,6 +70,7 @@ TEST_CASE("worker: an invalid record leaves only a dead letter", "[streams]") {
     CHECK(letter.headers == Headers{{"reason", "not a number"},
                                     {"origin", "in/0@1"},
                                     {"stage", "test"},
+                                    {"key", "k"},
                                     {"content-type", "text/plain"}});
     const auto state = f.bus.state("test", {"in", 0});
     CHECK(state.at("useen") == "ac");
