@@ -46,6 +46,25 @@ std::size_t bytes_of(const Message& message) {
     return bytes;
 }
 
+namespace {
+
+constexpr char kInline = 'i';
+
+}  // namespace
+
+Result<std::string> Consumer::save_bulk(const Partition&, std::string_view bytes) {
+    std::string reference(1, kInline);
+    reference += bytes;
+    return reference;
+}
+
+Result<std::string> Consumer::load_bulk(const Partition&, std::string_view reference) const {
+    if (!reference.starts_with(kInline)) {
+        return fail(ErrorKind::kInvalid, "the snapshot is not kept with the state");
+    }
+    return std::string(reference.substr(1));
+}
+
 Status append_and_wait(Bus& bus, std::vector<Message> messages) {
     std::mutex mutex;  // Protects `answer`.
     std::condition_variable answered;

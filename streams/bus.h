@@ -83,6 +83,15 @@ public:
     // was written. kOverloaded when the disk or a limit is full; nothing was written. kInvalid
     // when an output is larger than the bus allows; nothing was written.
     virtual Status commit(Step step) = 0;
+
+    // A snapshot of bulk state, for an assigned partition. save_bulk keeps the bytes and gives a
+    // reference for a row of the next step; keep_bulk says after the commit that older ones may
+    // go. load_bulk is kInvalid when the bytes are gone: the stage starts from the oldest record.
+    // These hold the bytes in the reference; a bus with a folder writes files (BulkFiles).
+    virtual Result<std::string> save_bulk(const Partition& partition, std::string_view bytes);
+    virtual Result<std::string> load_bulk(const Partition& partition,
+                                          std::string_view reference) const;
+    virtual void keep_bulk(const Partition&, std::string_view /*reference*/) {}
 };
 
 struct Subscription {

@@ -13,6 +13,7 @@ constexpr char kTimerRow = 't';
 constexpr std::string_view kWatermarkRow = "w";
 constexpr std::string_view kSnapshotRow = "b";
 constexpr char kFormat = 1;
+constexpr char kSnapshotFormat = 2;  // 1 was the snapshot itself.
 
 std::string row_of(char owner, std::string_view key) {
     std::string row(1, owner);
@@ -164,16 +165,16 @@ Changes StepContext::take_changes() {
 Result<std::optional<std::string>> StepContext::load_snapshot() const {
     VIGIE_TRY_ASSIGN(auto stored, store_.get(kSnapshotRow));
     if (!stored) return std::nullopt;
-    if (stored->empty() || stored->front() != kFormat) {
+    if (stored->empty() || stored->front() != kSnapshotFormat) {
         return fail(ErrorKind::kInvalid, "the stored snapshot has an unknown format");
     }
     stored->erase(0, 1);
     return stored;
 }
 
-void StepContext::save_snapshot(std::string_view snapshot) {
-    std::string row(1, kFormat);
-    row += snapshot;
+void StepContext::save_snapshot(std::string_view reference) {
+    std::string row(1, kSnapshotFormat);
+    row += reference;
     change(std::string(kSnapshotRow), std::move(row));
 }
 

@@ -22,7 +22,7 @@ namespace vigie::streams {
 //
 // Rows of the store begin with one byte that says whose they are, so a processor can neither
 // see nor overwrite the worker's: 'u' + key is the processor's, 't' + name a timer, 'w' the
-// watermark, 'b' the snapshot of bulk state. Worker rows start with a format version byte.
+// watermark, 'b' which snapshot of bulk state counts. Worker rows start with a format version byte.
 class StepContext final : public Context {
 public:
     struct Timer {
@@ -65,9 +65,10 @@ public:
     // Outputs of the worker itself: dead letters.
     void emit_unchecked(Message message) { outputs_.push_back(std::move(message)); }
 
-    // The snapshot of bulk state as stored; nullopt when there is none.
+    // The reference of the snapshot of bulk state (Consumer::save_bulk); nullopt when there is
+    // none. kInvalid for a row of an unknown format.
     Result<std::optional<std::string>> load_snapshot() const;
-    void save_snapshot(std::string_view snapshot);
+    void save_snapshot(std::string_view reference);
     // Erases every row of the partition: state, timers, watermark, snapshot.
     static Result<Changes> erase_all(const Store& store);
 

@@ -111,12 +111,7 @@ Status Worker::open_task(const Partition& partition) {
     task->event_lag = &metrics_.gauge(metrics::kEventLagSeconds, labels);
     task->input_lag = &metrics_.gauge(metrics::kInputLag, labels);
     if (task->bulk) {
-        auto snapshot = task->context.load_snapshot();
-        Status restored = snapshot ? Status{} : fail(snapshot.error());
-        if (snapshot && *snapshot) {
-            task->watermark_at_snapshot = task->context.watermark();
-            restored = task->processor->restore(**snapshot);
-        }
+        const Status restored = restore(*task);
         if (!restored && restored.error().kind != ErrorKind::kInvalid) return restored;
         if (!restored) {
             log_.warn("snapshot is of no use, the stage starts from the oldest record",
@@ -128,6 +123,14 @@ Status Worker::open_task(const Partition& partition) {
     }
     tasks_[partition] = std::move(task);
     return {};
+}
+
+Status Worker::restore(Task& task) {
+    VIGIE_TRY_ASSIGN(const auto reference, task.context.load_snapshot());
+    if (!reference) return {};
+    VIGIE_TRY_ASSIGN(const auto snapshot, consumer_->load_bulk(task.partition, *reference));
+    task.watermark_at_snapshot = task.context.watermark();
+    return task.processor->restore(snapshot);
 }
 
 // True when the worker subscribed again: what was polled before must not be used.
@@ -296,10 +299,12 @@ bool Worker::snapshot_due(const Task& task) const {
 Status Worker::commit(Task& task, bool snapshot) {
     Step step;
     step.input = task.partition;
+    std::string reference;
     if (snapshot) {
         const std::string bytes = task.processor->snapshot();
         counters_->snapshot_bytes.set(static_cast<double>(bytes.size()));
-        task.context.save_snapshot(bytes);
+        VIGIE_TRY_ASSIGN(reference, consumer_->save_bulk(task.partition, bytes));
+        task.context.save_snapshot(reference);
         task.records_since_snapshot = 0;
         task.watermark_at_snapshot = task.context.watermark();
     }
@@ -315,7 +320,10 @@ Status Worker::commit(Task& task, bool snapshot) {
         if (!status) return status;
     }
     counters_->records_out.add(outputs);
-    if (snapshot) counters_->snapshots.add();
+    if (snapshot) {
+        consumer_->keep_bulk(task.partition, reference);
+        counters_->snapshots.add();
+    }
     task.processor->on_committed();
     return {};
 }

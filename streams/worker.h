@@ -67,6 +67,7 @@ private:
     Result<std::size_t> step_once(const PollLimits& limits);
     Status subscribe();
     Status open_task(const Partition& partition);
+    Status restore(Task& task);
     Result<bool> start_again_where_needed();
     Status process(Task& task, std::span<const Record> records);
     Status apply(Task& task, const Record& record);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "streams/bulk_files.h"
 #include "streams/groups.h"
 #include "streams/rocks/database.h"
 #include "streams/rocks/encoding.h"
@@ -45,7 +46,10 @@ struct TopicLog {
 // What the bus, its consumers and its committer share.
 struct Engine {
     Engine(RocksBus::Options opened, const Clock& its_clock, MetricsRegistry& its_metrics)
-        : options(std::move(opened)), clock(its_clock), metrics(its_metrics) {}
+        : options(std::move(opened)),
+          clock(its_clock),
+          metrics(its_metrics),
+          bulk_files(options.path + "/bulk", options.sync) {}
 
     // Reads topics and segments; the database is open.
     Status load();
@@ -73,6 +77,7 @@ struct Engine {
     const Clock& clock;
     MetricsRegistry& metrics;
     std::unique_ptr<Database> database;
+    BulkFiles bulk_files;
 
     // Held while a batch is checked and written, and while a member takes over partitions: so a
     // new owner reads the position after the last write of the old one. Taken before `mutex`.

@@ -181,4 +181,21 @@ Status RocksConsumer::commit(Step step) {
     return *std::move(answer);
 }
 
+std::string RocksConsumer::owner_of(const Partition& partition) const {
+    return group_ + "/" + to_string(partition);
+}
+
+Result<std::string> RocksConsumer::save_bulk(const Partition& partition, std::string_view bytes) {
+    return engine_.bulk_files.save(owner_of(partition), bytes);
+}
+
+Result<std::string> RocksConsumer::load_bulk(const Partition& partition,
+                                             std::string_view reference) const {
+    return engine_.bulk_files.load(owner_of(partition), reference);
+}
+
+void RocksConsumer::keep_bulk(const Partition& partition, std::string_view reference) {
+    engine_.bulk_files.keep(owner_of(partition), reference);
+}
+
 }  // namespace vigie::streams::rocks

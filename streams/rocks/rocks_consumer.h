@@ -34,6 +34,10 @@ public:
     const Store& store(const Partition& partition) const override;
     Result<Offset> position(const Partition& partition) const override;
     Status commit(Step step) override;
+    Result<std::string> save_bulk(const Partition& partition, std::string_view bytes) override;
+    Result<std::string> load_bulk(const Partition& partition,
+                                  std::string_view reference) const override;
+    void keep_bulk(const Partition& partition, std::string_view reference) override;
 
 private:
     struct Held {
@@ -43,6 +47,7 @@ private:
     };
     Status follow_assignment();
     Status take_over(const std::map<Partition, Groups::Epoch>& assigned);
+    std::string owner_of(const Partition& partition) const;
     bool ready() const;  // With the engine's lock held.
     Result<std::vector<Record>> collect(std::size_t records_max);
 

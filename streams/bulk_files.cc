@@ -1,0 +1,176 @@
+#include "streams/bulk_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/crc32c.h"
+#include "core/id.h"
+
+namespace vigie::streams {
+
+namespace {
+
+constexpr std::string_view kMagic = "VGBULK1\n";
+constexpr std::size_t kHeadBytes = kMagic.size() + 8 + 4;
+constexpr std::string_view kUnfinished = "unfinished";
+
+// Closes it at the end of its life.
+class File {
+public:
+    explicit File(int descriptor) : descriptor_(descriptor) {}
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() {
+        if (descriptor_ >= 0) close(descriptor_);
+    }
+    int get() const { return descriptor_; }
+
+private:
+    const int descriptor_;
+};
+
+std::unexpected<Error> failed(std::string_view doing, const std::string& path) {
+    const int code = errno;
+    const bool full = code == ENOSPC || code == EDQUOT;
+    return fail(full ? ErrorKind::kOverloaded : ErrorKind::kUnavailable,
+                fmt::format("{} {}: {}", doing, path, std::generic_category().message(code)));
+}
+
+void add_big_endian(std::string& out, std::uint64_t value, int bytes) {
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
+        out += static_cast<char>((value >> shift) & 0xffU);
+    }
+}
+
+std::uint64_t big_endian(std::string_view bytes) {
+    std::uint64_t value = 0;
+    for (const char c : bytes) value = value << 8U | static_cast<unsigned char>(c);
+    return value;
+}
+
+Status write_all(int descriptor, std::string_view bytes, const std::string& path) {
+    while (!bytes.empty()) {
+        const ssize_t written = write(descriptor, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return failed("write", path);
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
+Status write_file(const std::string& path, std::string_view bytes, bool sync) {
+    std::string head(kMagic);
+    add_big_endian(head, bytes.size(), 8);
+    add_big_endian(head, crc32c(bytes), 4);
+    const File file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (file.get() < 0) return failed("create", path);
+    VIGIE_TRY(write_all(file.get(), head, path));
+    VIGIE_TRY(write_all(file.get(), bytes, path));
+    if (sync && fdatasync(file.get()) != 0) return failed("sync", path);
+    return {};
+}
+
+Status sync_folder(const std::string& folder) {
+    const File file(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (file.get() < 0 || fsync(file.get()) != 0) return failed("sync", folder);
+    return {};
+}
+
+// What the names of an owner's files begin with: readable, and different for each owner.
+std::string prefix_of(std::string_view owner) {
+    std::string plain;
+    for (const char c : owner) {
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        const bool other = (c >= '0' && c <= '9') || c == '-' || c == '_';
+        plain += letter || other ? c : '_';
+    }
+    plain.resize(std::min<std::size_t>(plain.size(), 100));
+    return stable_id(plain + "-", owner) + ".";
+}
+
+// Names of the files of an owner, and what was left unfinished.
+std::vector<std::string> names_of(const std::string& folder, const std::string& prefix) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+         it.increment(error)) {
+        std::string name = it->path().filename().string();
+        if (name.starts_with(prefix)) names.push_back(std::move(name));
+    }
+    return names;
+}
+
+std::uint64_t number_of(std::string_view name, std::string_view prefix) {
+    std::uint64_t number = 0;
+    name.remove_prefix(prefix.size());
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    return number;
+}
+
+}  // namespace
+
+Result<std::string> BulkFiles::save(std::string_view owner, std::string_view bytes) {
+    const std::scoped_lock lock(mutex_);
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    if (error) {
+        return fail(ErrorKind::kUnavailable,
+                    fmt::format("create folder {}: {}", folder_, error.message()));
+    }
+    const std::string prefix = prefix_of(owner);
+    std::uint64_t last = 0;
+    for (const auto& name : names_of(folder_, prefix)) {
+        last = std::max(last, number_of(name, prefix));
+    }
+    std::string name = fmt::format("{}{}", prefix, last + 1);
+    const std::string path = fmt::format("{}/{}", folder_, name);
+    const std::string unfinished = fmt::format("{}/{}{}", folder_, prefix, kUnfinished);
+    Status done = write_file(unfinished, bytes, sync_);
+    if (done && rename(unfinished.c_str(), path.c_str()) != 0) done = failed("rename", unfinished);
+    if (done && sync_) done = sync_folder(folder_);
+    if (!done) {
+        std::filesystem::remove(unfinished, error);
+        return fail(std::move(done).error());
+    }
+    return name;
+}
+
+Result<std::string> BulkFiles::load(std::string_view owner, std::string_view name) const {
+    const auto useless = [name](std::string_view why) {
+        return fail(ErrorKind::kInvalid, fmt::format("snapshot {} {}", name, why));
+    };
+    if (!name.starts_with(prefix_of(owner)) || name.find('/') != std::string_view::npos) {
+        return useless("is of another stage");
+    }
+    std::ifstream file(fmt::format("{}/{}", folder_, name), std::ios::binary);
+    if (!file) return useless("is not here");
+    std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (bytes.size() < kHeadBytes || !bytes.starts_with(kMagic)) return useless("is damaged");
+    const auto length = big_endian(std::string_view(bytes).substr(kMagic.size(), 8));
+    const auto check = big_endian(std::string_view(bytes).substr(kMagic.size() + 8, 4));
+    bytes.erase(0, kHeadBytes);
+    if (bytes.size() != length || crc32c(bytes) != check) return useless("is damaged");
+    return bytes;
+}
+
+void BulkFiles::keep(std::string_view owner, std::string_view name) {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& other : names_of(folder_, prefix_of(owner))) {
+        std::error_code ignored;
+        if (other != name) std::filesystem::remove(fmt::format("{}/{}", folder_, other), ignored);
+    }
+}
+
+}  // namespace vigie::streams
