@@ -69,7 +69,7 @@ Api::Api(Options options, Views& views, streams::Bus& bus, const Clock& clock,
 }
 
 http::WebSocketHandler Api::websocket_handler() {
-    return [this](std::shared_ptr<http::WebSocket> client) { hub_.add(std::move(client)); };
+    return [this](const std::shared_ptr<http::WebSocket>& client) { hub_.add(client); };
 }
 
 void Api::add_routes(http::Router& router) {
