@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
+
 namespace vigie {
 
 namespace {
@@ -114,7 +116,7 @@ std::string to_rfc3339(EventTime at) {
 Result<EventTime> parse_rfc3339(std::string_view text) {
     const auto invalid = [text] {
         return fail(ErrorKind::kInvalid,
-                    fmt::format("'{}' is not an RFC 3339 time", text.substr(0, 64)));
+                    fmt::format("'{}' is not an RFC 3339 time", one_line(text, 64)));
     };
     std::size_t at = 0;
     const auto local = read_date_time(text, at);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/utf8.h"
+
 namespace vigie::schemas::detail {
 
 namespace {
@@ -12,28 +14,6 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 std::uint8_t byte_at(std::string_view text, std::size_t at) {
     return static_cast<std::uint8_t>(text[at]);
-}
-
-// Bytes of the well-formed character at `at` (Unicode 15, table 3-7), 0 when there is none.
-std::size_t character_size(std::string_view text, std::size_t at) {
-    const std::uint8_t first = byte_at(text, at);
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4) return 0;
-    const std::size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (text.size() - at < size) return 0;
-    std::uint8_t low = 0x80;
-    std::uint8_t high = 0xbf;
-    if (first == 0xe0) low = 0xa0;   // Longer than needed
-    if (first == 0xed) high = 0x9f;  // Surrogates
-    if (first == 0xf0) low = 0x90;   // Longer than needed
-    if (first == 0xf4) high = 0x8f;  // Beyond U+10FFFF
-    for (std::size_t i = 1; i < size; ++i) {
-        const std::uint8_t next = byte_at(text, at + i);
-        if (next < low || next > high) return 0;
-        low = 0x80;
-        high = 0xbf;
-    }
-    return size;
 }
 
 bool is_ascii(std::string_view text) {
@@ -58,7 +38,7 @@ std::string clean_text(std::string_view text, std::size_t bytes_max) {
     std::string clean;
     clean.reserve(text.size());
     for (std::size_t at = 0; at < text.size();) {
-        const std::size_t size = character_size(text, at);
+        const std::size_t size = utf8_character_size(text, at);
         const std::string_view next = size == 0 ? kReplacement : text.substr(at, size);
         if (clean.size() + next.size() > bytes_max) break;
         clean += next;
