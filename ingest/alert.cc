@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "schemas/json.h"
 
 namespace vigie::ingest {
@@ -15,6 +16,13 @@ using schemas::Json;
 using schemas::Labels;
 
 namespace {
+
+constexpr std::chrono::seconds kResolveTimeout{300};
+constexpr std::size_t kNameBytesMax = 1024;
+constexpr std::size_t kErrorsShownMax = 5;
+
+// What the two protocols do not share.
+enum class Protocol : std::uint8_t { kPosted, kNotification };
 
 struct SeverityWord {
     std::string_view word;
@@ -55,9 +63,10 @@ Result<Labels> labels_at(const Json& alert, const char* member,
     for (const auto& [name, value] : found->items()) {
         const auto* const text = value.get_ptr<const std::string*>();
         if (text == nullptr) {
-            return fail(ErrorKind::kInvalid, fmt::format("{} '{}' is not a string", member, name));
+            return fail(ErrorKind::kInvalid,
+                        fmt::format("{} '{}' is not a string", member, one_line(name, 100)));
         }
-        if (name.empty() || name.size() > 1024 || text->size() > limits.label_bytes_max) {
+        if (name.empty() || name.size() > kNameBytesMax || text->size() > limits.label_bytes_max) {
             return fail(ErrorKind::kInvalid,
                         fmt::format("a name in {} is empty or too long, or a value is", member));
         }
@@ -92,7 +101,7 @@ std::string first_of(const Labels& annotations, std::initializer_list<std::strin
 }
 
 // Fills firing, starts_at and ends_at.
-Status set_times(const Json& json, const AlertShape& shape, EventTime now, schemas::Alert& alert) {
+Status set_times(const Json& json, Protocol protocol, EventTime now, schemas::Alert& alert) {
     VIGIE_TRY_ASSIGN(const auto starts_at, time_at(json, "startsAt"));
     VIGIE_TRY_ASSIGN(alert.ends_at, time_at(json, "endsAt"));
     alert.starts_at = starts_at.value_or(alert.ends_at.value_or(now));
@@ -101,8 +110,8 @@ Status set_times(const Json& json, const AlertShape& shape, EventTime now, schem
     }
     // A start that is still to come would make it the last of all symptoms.
     alert.starts_at = std::min(alert.starts_at, now);
-    if (!shape.has_status) {
-        if (!alert.ends_at) alert.ends_at = now + shape.resolve_timeout;
+    if (protocol == Protocol::kPosted) {
+        if (!alert.ends_at) alert.ends_at = now + kResolveTimeout;
         alert.firing = *alert.ends_at > now;
         return {};
     }
@@ -119,6 +128,32 @@ Status set_times(const Json& json, const AlertShape& shape, EventTime now, schem
     return {};
 }
 
+Result<schemas::Alert> read_alert(const Json& json, Protocol protocol, EventTime now,
+                                  const schemas::DecodeLimits& limits) {
+    if (!json.is_object()) return fail(ErrorKind::kInvalid, "the alert is not an object");
+    schemas::Alert alert;
+    VIGIE_TRY_ASSIGN(alert.labels, labels_at(json, "labels", limits));
+    VIGIE_TRY_ASSIGN(alert.annotations, labels_at(json, "annotations", limits));
+    if (alert.labels.empty()) {
+        return fail(ErrorKind::kInvalid, "at least one label pair required");
+    }
+    VIGIE_TRY(set_times(json, protocol, now, alert));
+    alert.fingerprint = alert_fingerprint(alert.labels);
+    alert.name = schemas::label(alert.labels, "alertname");
+    if (alert.name.empty()) alert.name = "unnamed";
+    alert.severity = severity_of(schemas::label(alert.labels, "severity"));
+    alert.entity = schemas::entity_of(alert.labels);
+    alert.summary = first_of(alert.annotations, {"summary", "message", "description"}, alert.name);
+    alert.url = link_or_nothing(schemas::string_at(json, "/generatorURL").value_or(""));
+    return alert;
+}
+
+Status check_count(const Json& list, const schemas::DecodeLimits& limits) {
+    if (list.size() <= limits.items_max) return {};
+    return fail(ErrorKind::kInvalid,
+                fmt::format("the list has more than {} alerts", limits.items_max));
+}
+
 }  // namespace
 
 std::string alert_fingerprint(const Labels& labels) {
@@ -133,25 +168,44 @@ std::string alert_fingerprint(const Labels& labels) {
     return fmt::format("{:016x}", fnv1a64(text));
 }
 
-Result<schemas::Alert> parse_alert(std::string_view text, const AlertShape& shape, EventTime now,
-                                   const schemas::DecodeLimits& limits) {
-    VIGIE_TRY_ASSIGN(const Json json, schemas::parse_json(text));
-    if (!json.is_object()) return fail(ErrorKind::kInvalid, "the alert is not an object");
-    schemas::Alert alert;
-    VIGIE_TRY_ASSIGN(alert.labels, labels_at(json, "labels", limits));
-    VIGIE_TRY_ASSIGN(alert.annotations, labels_at(json, "annotations", limits));
-    if (alert.labels.empty()) {
-        return fail(ErrorKind::kInvalid, "at least one label pair required");
+Result<PostedAlerts> parse_posted_alerts(std::string_view body, EventTime now,
+                                         const schemas::DecodeLimits& limits) {
+    VIGIE_TRY_ASSIGN(const Json list, schemas::parse_json(body));
+    if (!list.is_array()) return fail(ErrorKind::kInvalid, "the body is not a list of alerts");
+    VIGIE_TRY(check_count(list, limits));
+    PostedAlerts posted;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        auto alert = read_alert(list[i], Protocol::kPosted, now, limits);
+        if (alert) {
+            posted.alerts.push_back(*std::move(alert));
+        } else if (++posted.refused <= kErrorsShownMax) {
+            posted.errors += fmt::format("{}alert {}: {}", posted.errors.empty() ? "" : "; ", i,
+                                         alert.error().message);
+        }
     }
-    VIGIE_TRY(set_times(json, shape, now, alert));
-    alert.fingerprint = alert_fingerprint(alert.labels);
-    alert.name = schemas::label(alert.labels, "alertname");
-    if (alert.name.empty()) alert.name = "unnamed";
-    alert.severity = severity_of(schemas::label(alert.labels, "severity"));
-    alert.entity = schemas::entity_of(alert.labels);
-    alert.summary = first_of(alert.annotations, {"summary", "message", "description"}, alert.name);
-    alert.url = link_or_nothing(schemas::string_at(json, "/generatorURL").value_or(""));
-    return alert;
+    return posted;
+}
+
+Result<std::vector<schemas::Alert>> parse_notification(std::string_view body, EventTime now,
+                                                       const schemas::DecodeLimits& limits) {
+    VIGIE_TRY_ASSIGN(const Json json, schemas::parse_json(body));
+    if (schemas::string_at(json, "/version") != "4") {
+        return fail(ErrorKind::kInvalid, "the notification is not of version 4");
+    }
+    const Json* const list = schemas::find(json, "/alerts");
+    if (list == nullptr || !list->is_array()) {
+        return fail(ErrorKind::kInvalid, "the notification has no list of alerts");
+    }
+    VIGIE_TRY(check_count(*list, limits));
+    std::vector<schemas::Alert> alerts;
+    for (const auto& element : *list) {
+        auto alert = read_alert(element, Protocol::kNotification, now, limits);
+        if (!alert) {
+            return fail(std::move(alert).error().in(fmt::format("alert {}", alerts.size())));
+        }
+        alerts.push_back(*std::move(alert));
+    }
+    return alerts;
 }
 
 EventId alert_event_id(const schemas::Alert& alert) {

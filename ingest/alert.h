@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/result.h"
 #include "core/time.h"
@@ -14,18 +17,25 @@ namespace vigie::ingest {
 // for an alert whether it comes from Prometheus or through an Alertmanager's webhook.
 std::string alert_fingerprint(const schemas::Labels& labels);
 
-// What the two protocols do not share.
-struct AlertShape {
-    // POST /api/v2/alerts: without an end the alert ends this long after `now`, as Alertmanager's
-    // resolve_timeout; an end that is past means resolved. The webhook instead says "status".
-    std::chrono::seconds resolve_timeout{300};
-    bool has_status = false;
+// The alerts of a body that can be used, and what is wrong with the others.
+struct PostedAlerts {
+    std::vector<schemas::Alert> alerts;
+    std::size_t refused = 0;
+    std::string errors;  // One line about the first few refused: "alert 3: …; alert 7: …"
 };
 
-// One element of the list, as JSON text. kInvalid says which member is wrong, in the words of
+// POST /api/v2/alerts: a list. Without an end an alert ends five minutes after `now`, as
+// Alertmanager's resolve_timeout; an end that is past means resolved. kInvalid for what is not
+// JSON, not a list, or longer than `limits` allow. An alert is refused in the words of
 // Alertmanager where it has some. Labels without a value are dropped, as Alertmanager does.
-Result<schemas::Alert> parse_alert(std::string_view json, const AlertShape& shape, EventTime now,
-                                   const schemas::DecodeLimits& limits);
+Result<PostedAlerts> parse_posted_alerts(std::string_view body, EventTime now,
+                                         const schemas::DecodeLimits& limits);
+
+// An Alertmanager's webhook, version 4: whether an alert is resolved is what its "status" says.
+// kInvalid with the first thing that is wrong, "alert 3: labels is not an object", for a body
+// of which not every alert can be used.
+Result<std::vector<schemas::Alert>> parse_notification(std::string_view body, EventTime now,
+                                                       const schemas::DecodeLimits& limits);
 
 // Equal for a repetition that says nothing new, different when the end moves.
 EventId alert_event_id(const schemas::Alert& alert);

@@ -18,7 +18,6 @@ using schemas::Json;
 namespace {
 
 constexpr std::string_view kSource = "alertmanager";
-constexpr std::size_t kErrorsShownMax = 5;
 
 // Alertmanager answers an error with a JSON string.
 http::Response refusal_answer(int status, std::string_view reason) {
@@ -32,41 +31,32 @@ void receive(const std::shared_ptr<Intake>& intake, http::Request request, http:
         intake->refuse(*arrival, {415, "encoding", "the content type is not application/json"});
         return;
     }
-    const auto body = schemas::parse_json(arrival->request.body);
-    if (!body || !body->is_array()) {
-        intake->refuse(
-            *arrival,
-            {400, "body", body ? "the body is not a list of alerts" : body.error().message});
+    auto posted =
+        parse_posted_alerts(arrival->request.body, intake->now(), intake->options().decode);
+    if (!posted) {
+        intake->refuse(*arrival, {400, "body", posted.error().message});
+        return;
+    }
+    if (posted->refused > 0 && posted->alerts.empty()) {
+        intake->refuse(*arrival, {400, "body", posted->errors});
         return;
     }
     std::vector<streams::Message> messages;
-    std::string errors;
-    std::size_t invalid = 0;
-    for (const auto& element : *body) {
-        auto alert =
-            parse_alert(schemas::dump_json(element), {}, intake->now(), intake->options().decode);
-        if (alert) {
-            EventId id = alert_event_id(*alert);
-            messages.push_back(intake->event_message(topics::kAlerts, "/ingest/alertmanager",
-                                                     std::move(id), *std::move(alert)));
-        } else if (++invalid <= kErrorsShownMax) {
-            errors += (errors.empty() ? "" : "; ") + alert.error().message;
-        }
+    for (auto& alert : posted->alerts) {
+        EventId id = alert_event_id(alert);
+        messages.push_back(intake->event_message(topics::kAlerts, "/ingest/alertmanager",
+                                                 std::move(id), std::move(alert)));
     }
-    if (invalid == 0) {
-        const std::size_t items = messages.size();
+    const std::size_t items = messages.size();
+    if (posted->refused == 0) {
         intake->append(*std::move(arrival), std::move(messages), items, {200, {}, ""});
         return;
     }
-    if (messages.empty()) {
-        intake->refuse(*arrival, {400, "body", errors});
-        return;
-    }
     // As Alertmanager does: the good ones count, and the sender hears of the others.
-    intake->count(metrics::kRefusedItems, kSource, invalid);
-    intake->keep(*arrival, errors);
-    const std::size_t items = messages.size();
-    intake->append(*std::move(arrival), std::move(messages), items, refusal_answer(400, errors));
+    intake->count(metrics::kRefusedItems, kSource, posted->refused);
+    intake->keep(*arrival, posted->errors);
+    intake->append(*std::move(arrival), std::move(messages), items,
+                   refusal_answer(400, posted->errors));
 }
 
 std::string status_body(EventTime started) {

@@ -1,11 +1,8 @@
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "http/signature.h"
 #include "ingest/alert.h"
 #include "ingest/receivers.h"
-#include "schemas/json.h"
 #include "schemas/topics.h"
 
 // What an Alertmanager posts to a webhook receiver, version 4:
@@ -20,28 +17,6 @@ constexpr std::string_view kSource = "alertmanager_webhook";
 
 bool token_valid(const std::string& token, std::string_view header) {
     return token.empty() || http::equal_constant_time("Bearer " + token, header);
-}
-
-// All alerts of the notification, or the first thing that is wrong with it.
-Result<std::vector<schemas::Alert>> parse_notification(std::string_view text, EventTime now,
-                                                       const schemas::DecodeLimits& limits) {
-    VIGIE_TRY_ASSIGN(const schemas::Json body, schemas::parse_json(text));
-    if (schemas::string_at(body, "/version") != "4") {
-        return fail(ErrorKind::kInvalid, "the notification is not of version 4");
-    }
-    const schemas::Json* const list = schemas::find(body, "/alerts");
-    if (list == nullptr || !list->is_array()) {
-        return fail(ErrorKind::kInvalid, "the notification has no list of alerts");
-    }
-    std::vector<schemas::Alert> alerts;
-    for (const auto& element : *list) {
-        auto alert = parse_alert(schemas::dump_json(element), {.has_status = true}, now, limits);
-        if (!alert) {
-            return fail(std::move(alert).error().in(fmt::format("alert {}", alerts.size())));
-        }
-        alerts.push_back(*std::move(alert));
-    }
-    return alerts;
 }
 
 void receive(const std::shared_ptr<Intake>& intake, const std::string& token, http::Request request,

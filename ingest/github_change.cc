@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "ingest/intake.h"
 #include "schemas/json.h"
 
@@ -19,11 +20,12 @@ namespace {
 constexpr std::size_t kTextBytesMax = 500;
 
 std::string text_at(const Json& json, std::string_view pointer) {
-    return schemas::string_at(json, pointer).value_or("").substr(0, kTextBytesMax);
+    return one_line(schemas::string_at(json, pointer).value_or(""), kTextBytesMax);
 }
 
-std::string first_line(std::string_view text) {
-    return std::string(text.substr(0, text.find('\n')));
+std::string first_line_at(const Json& json, std::string_view pointer) {
+    const std::string text = schemas::string_at(json, pointer).value_or("");
+    return one_line(std::string_view(text).substr(0, text.find('\n')), kTextBytesMax);
 }
 
 std::string first_text(const Json& json, std::initializer_list<std::string_view> pointers) {
@@ -90,7 +92,7 @@ Result<std::optional<Change>> deployment(const Json& body, Change change, EventT
         time_at(body, is_status ? "/deployment_status/created_at" : "/deployment/created_at", now);
     change.url = first_link(body, {"/deployment_status/log_url", "/deployment_status/target_url",
                                    "/workflow_run/html_url", "/repository/html_url"});
-    const std::string described = first_line(text_at(body, "/deployment/description"));
+    const std::string described = first_line_at(body, "/deployment/description");
     change.summary =
         fmt::format("deployment of {} {} to {}{}{}", entity_name(change.entity), change.version,
                     change.environment, described.empty() ? "" : ": ", described);
@@ -105,7 +107,7 @@ Result<std::optional<Change>> push(const Json& body, Change change, EventTime no
     change.key += fmt::format("commit:{}", change.version);
     change.actor = first_text(body, {"/pusher/name", "/sender/login"});
     change.summary = fmt::format("push to {}: {}", text_at(body, "/ref"),
-                                 first_line(text_at(body, "/head_commit/message")));
+                                 first_line_at(body, "/head_commit/message"));
     change.url = first_link(body, {"/compare", "/head_commit/url", "/repository/html_url"});
     // A commit may be older than its push by weeks; what matters is when it arrived.
     const auto pushed = schemas::integer_at(body, "/repository/pushed_at");

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "http/signature.h"
 #include "ingest/metrics.h"
 #include "schemas/topics.h"
@@ -18,13 +19,9 @@ namespace {
 
 constexpr std::size_t kReasonBytesMax = 512;
 
-// One line, printable, of bounded length: it goes into a header and back to the sender.
-std::string one_line(std::string_view text) {
-    std::string line(text.substr(0, kReasonBytesMax));
-    std::replace_if(
-        line.begin(), line.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
-    return line;
+// It goes into a header and back to the sender.
+std::string short_line(std::string_view text) {
+    return one_line(text, kReasonBytesMax);
 }
 
 // A body becomes one message, with room for its headers: what the bus cannot hold is refused at
@@ -80,7 +77,7 @@ std::optional<Arrival> Intake::arrive(std::string_view source, http::Request req
 }
 
 void Intake::refuse(Arrival& arrival, const Refusal& refusal) {
-    const std::string reason = one_line(refusal.reason);
+    const std::string reason = short_line(refusal.reason);
     count_refused(arrival.source, refusal.label);
     log_.warn("request refused", {{"source", std::string(arrival.source)},
                                   {"peer", arrival.request.remote},
@@ -139,12 +136,12 @@ void Intake::keep(const Arrival& arrival, std::string_view reason) {
     letter.value = request.body.substr(0, options_.dead_letter_bytes_max);
     letter.event_time = now();
     letter.headers = {
-        {std::string(topics::kHeaderReason), one_line(reason)},
+        {std::string(topics::kHeaderReason), short_line(reason)},
         {std::string(topics::kHeaderOrigin),
-         one_line(fmt::format("{} {} {}", request.remote, request.method, request.path))},
-        {std::string(topics::kHeaderContentType), one_line(request.header("content-type"))}};
+         short_line(fmt::format("{} {} {}", request.remote, request.method, request.path))},
+        {std::string(topics::kHeaderContentType), short_line(request.header("content-type"))}};
     if (const auto coding = request.header("content-encoding"); !coding.empty()) {
-        letter.headers.emplace_back(topics::kHeaderContentEncoding, one_line(coding));
+        letter.headers.emplace_back(topics::kHeaderContentEncoding, short_line(coding));
     }
     if (request.body.size() > letter.value.size()) {
         letter.headers.emplace_back("cut-from-bytes", std::to_string(request.body.size()));

@@ -109,11 +109,43 @@ TEST_CASE("alertmanager: of several alerts the good ones count and the sender he
     ])",
                                      kJsonHeaders);
     CHECK(answer.status == 400);
-    CHECK(answer.body ==
-          R"("at least one label pair required; start time must be before end time")");
+    CHECK(
+        answer.body ==
+        R"("alert 1: at least one label pair required; alert 2: start time must be before end time")");
     CHECK(only_alert(fixture).name == "Good");
     CHECK(fixture.on(topics::kDeadLetter).size() == 1);
     CHECK(fixture.metric(R"(vigie_ingest_refused_items_total{source="alertmanager"})") == 2);
+}
+
+TEST_CASE("alertmanager: what is said of refused alerts is short, whatever they hold", "[ingest]") {
+    Fixture fixture;
+    std::string body = R"([{"labels":{"a":"b"}})";
+    for (int i = 0; i < 20; ++i) {
+        body += R"(,{"labels":{"a":"b",")" + std::string(5000, 'x') + R"(\n":1}})";
+    }
+    const auto answer = fixture.post("/api/v2/alerts", body + "]", kJsonHeaders);
+    CHECK(answer.status == 400);
+    CHECK(answer.body.size() < 1000);
+    CHECK(answer.body.find("alert 5: labels 'xxx") != std::string::npos);
+    CHECK(fixture.on(topics::kAlerts).size() == 1);
+}
+
+TEST_CASE("alertmanager: more alerts than the limit are refused together", "[ingest]") {
+    Receivers::Options options;
+    options.intake.decode.items_max = 2;
+    Fixture fixture(options);
+    const std::string alert = R"({"status":"firing","labels":{"a":"b"}})";
+    const std::string two = "[" + alert + "," + alert + "]";
+    const std::string three = "[" + alert + "," + alert + "," + alert + "]";
+    CHECK(fixture.post("/api/v2/alerts", two, kJsonHeaders).status == 200);
+    CHECK(fixture.post("/api/v2/alerts", three, kJsonHeaders).status == 400);
+    const auto notify = [&](const std::string& list) {
+        return fixture.post("/webhooks/alertmanager", R"({"version":"4","alerts":)" + list + "}",
+                            kJsonHeaders);
+    };
+    CHECK(notify(two).status == 200);
+    CHECK(notify(three).status == 400);
+    CHECK(fixture.on(topics::kAlerts).size() == 4);
 }
 
 TEST_CASE("alertmanager: bad input is answered in JSON, kept and counted", "[ingest]") {

@@ -153,6 +153,15 @@ TEST_CASE("github: a workflow run becomes a build", "[ingest]") {
     CHECK(change.summary == "workflow CI on main: failure");
 }
 
+TEST_CASE("github: a text that is too long ends between two characters, on one line", "[ingest]") {
+    Github github;
+    const std::string body = R"({"after":"c0\nffee","pusher":{"name":")" + std::string(499, 'a') +
+                             "\u00e9z\"}," + std::string(kRepository) + "}";
+    github.deliver("push", body);
+    CHECK(github.only_change().actor == std::string(499, 'a'));
+    CHECK(github.only_change().version == "c0 ffee");
+}
+
 TEST_CASE("github: ping answers pong, other events are ignored and counted", "[ingest]") {
     Github github;
     CHECK(github.deliver("ping", R"({"zen":"Keep it logically awesome."})").body == "pong");
