@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "schemas/json.h"
 
 namespace vigie::console {
@@ -25,25 +26,15 @@ class Members {
 public:
     explicit Members(const Json& json) : json_(json) {}
 
-    std::string text(const char* name, std::size_t bytes_max) {
-        const auto found = json_.find(name);
-        if (found == json_.end() || found->is_null()) return {};
-        const auto* const text = found->get_ptr<const std::string*>();
-        if (text == nullptr) return wrong(name, "is not a string");
-        if (text->size() > bytes_max) {
-            return wrong(name, fmt::format("is longer than {} bytes", bytes_max));
-        }
-        const bool clean = std::none_of(text->begin(), text->end(), [](char c) {
-            return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-        });
-        return clean ? *text : wrong(name, "has control characters");
-    }
+    // Of a name: a line break in it could pass for another line of the audit or a post-mortem.
+    std::string name(const char* member) { return text(member, kNameBytesMax, ""); }
+    std::string lines(const char* member) { return text(member, kReasonBytesMax, "\n\t"); }
 
     Status check_names(std::initializer_list<std::string_view> known) const {
         for (const auto& [name, value] : json_.items()) {
             if (std::find(known.begin(), known.end(), name) == known.end()) {
                 return fail(ErrorKind::kInvalid,
-                            fmt::format("'{}' is not a member of a decision", name));
+                            fmt::format("'{}' is not a member of a decision", one_line(name, 100)));
             }
         }
         return {};
@@ -52,6 +43,20 @@ public:
     const Status& status() const { return status_; }
 
 private:
+    std::string text(const char* name, std::size_t bytes_max, std::string_view controls) {
+        const auto found = json_.find(name);
+        if (found == json_.end() || found->is_null()) return {};
+        const auto* const text = found->get_ptr<const std::string*>();
+        if (text == nullptr) return wrong(name, "is not a string");
+        if (text->size() > bytes_max) {
+            return wrong(name, fmt::format("is longer than {} bytes", bytes_max));
+        }
+        const bool clean = std::all_of(text->begin(), text->end(), [&](char c) {
+            return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || controls.contains(c);
+        });
+        return clean ? *text : wrong(name, "has control characters");
+    }
+
     std::string wrong(const char* name, std::string_view what) {
         if (status_) status_ = fail(ErrorKind::kInvalid, fmt::format("'{}' {}", name, what));
         return {};
@@ -123,21 +128,21 @@ Result<Decision> parse_decision(std::string_view text, const View& view, EventTi
     Members members(json);
     VIGIE_TRY(members.check_names(
         {"kind", "incident", "plan", "reason", "value", "scope", "actor", "expires_at"}));
-    const std::string kind = members.text("kind", kNameBytesMax);
+    const std::string kind = members.name("kind");
     Decision decision;
-    decision.incident.value = members.text("incident", kNameBytesMax);
-    decision.plan.value = members.text("plan", kNameBytesMax);
-    decision.actor = members.text("actor", kNameBytesMax);
-    decision.reason = members.text("reason", kReasonBytesMax);
-    decision.value = members.text("value", kNameBytesMax);
-    decision.scope = members.text("scope", kNameBytesMax);
-    const std::string expires_at = members.text("expires_at", kNameBytesMax);
+    decision.incident.value = members.name("incident");
+    decision.plan.value = members.name("plan");
+    decision.actor = members.name("actor");
+    decision.reason = members.lines("reason");
+    decision.value = members.name("value");
+    decision.scope = members.name("scope");
+    const std::string expires_at = members.name("expires_at");
     VIGIE_TRY(members.status());
     const auto known = schemas::parse_decision_kind(kind);
     VIGIE_TRY(require(known.has_value(),
                       "'kind' is ack, approve, reject, verdict, silence, mode, kill or resolve"));
     decision.kind = *known;
-    VIGIE_TRY(require(decision.actor.find_first_not_of(" \t\n") != std::string::npos,
+    VIGIE_TRY(require(decision.actor.find_first_not_of(' ') != std::string::npos,
                       "'actor' is missing: who decides"));
     if (!expires_at.empty()) {
         VIGIE_TRY(

@@ -87,6 +87,7 @@ TEST_CASE("decisions: what is wrong is 400 with the reason, and nothing is recor
         {R"({"kind":"ack","incident":"inc-1","actor":"  "})", "'actor'"},
         {R"({"kind":"ack","incident":"inc-1","actor":5})", "'actor' is not a string"},
         {R"({"kind":"ack","incident":"inc-1","actor":"a\u0007"})", "control characters"},
+        {R"({"kind":"ack","incident":"inc-1","actor":"ada\n## resolved"})", "control characters"},
         {R"({"kind":"ack","actor":"ada"})", "'incident' is missing"},
         {R"({"kind":"ack","incident":"inc-1","actor":"ada","plan":"plan-1"})", "no 'plan'"},
         {R"({"kind":"ack","incident":"inc-1","actor":"ada","value":"x"})", "no 'value'"},
