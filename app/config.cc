@@ -88,11 +88,14 @@ void read_ingest(Section& section, Config& config) {
     auto& options = config.ingest;
     options.intake.body_bytes_max = static_cast<std::size_t>(
         section.bytes("body_max", static_cast<std::int64_t>(options.intake.body_bytes_max)));
-    if (options.intake.body_bytes_max > kBodyBytesMax) {
-        section.complain("body_max", "must be at most 7MiB: a body is one record of the log");
+    if (options.intake.body_bytes_max == 0 || options.intake.body_bytes_max > kBodyBytesMax) {
+        section.complain("body_max", "must be from 1B to 7MiB: a body is one record of the log");
     }
     options.intake.in_flight_bytes_max = static_cast<std::size_t>(section.bytes(
         "in_flight_max", static_cast<std::int64_t>(options.intake.in_flight_bytes_max)));
+    if (options.intake.in_flight_bytes_max < options.intake.body_bytes_max) {
+        section.complain("in_flight_max", "must be at least body_max, or no such body could enter");
+    }
     section.child("github", [&options](Section& github) {
         for (const auto* key : {"secret", "secret_old"}) {
             if (auto secret = github.secret(key); !secret.empty()) {
@@ -130,7 +133,9 @@ void read_log(Section& section, Config& config) {
 
 void read_root(Section& root, Config& config, std::vector<std::string>& runbook_complaints) {
     config.data = root.text("data", config.data);
+    if (config.data.empty()) root.complain("data", "must name a folder");
     config.domain = {root.text("domain", config.domain.value)};
+    if (config.domain.empty()) root.complain("domain", "must not be empty");
     config.tick = root.duration("tick", config.tick, std::chrono::milliseconds{10});
     root.child("log", [&config](Section& section) { read_log(section, config); });
     root.child("bus", [&config](Section& section) { read_bus(section, config); });
@@ -139,9 +144,10 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
     root.child("ingest", [&config](Section& section) { read_ingest(section, config); });
     root.child("detect", [&config](Section& section) { read_detect(section, config.detect); });
     root.child("runbooks", [&](Section& section) {
-        if (const std::string folder = section.text("folder"); !folder.empty()) {
-            read_runbook_folder(folder, config.policy.runbooks, runbook_complaints);
-        }
+        const std::string folder = section.text("folder");
+        if (folder.empty()) return;
+        const auto read = read_runbook_folder(folder, config.policy.runbooks, runbook_complaints);
+        if (!read) section.complain("folder", read.error().message);
     });
     root.child("agent", [&config](Section& section) { read_agent(section, config.policy); });
     root.each("inventory", [&config](Section& section) {
@@ -157,14 +163,17 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
 }  // namespace
 
 std::expected<Config, ConfigErrors> load_config(const std::string& file) {
-    Config config;
-    config.policy.runbooks = shipped_runbooks();
-    config.ingest.intake.domain = config.domain;
-    if (file.empty()) return config;
-
+    if (file.empty()) return parse_config("", file, shipped_runbooks());
     const auto text = read_file(file, kConfigBytesMax);
     if (!text) return std::unexpected(ConfigErrors{{text.error().message}});
-    const auto root = parse_yaml(*text);
+    return parse_config(*text, file, shipped_runbooks());
+}
+
+std::expected<Config, ConfigErrors> parse_config(const std::string& text, const std::string& file,
+                                                 std::vector<schemas::Runbook> shipped) {
+    Config config;
+    config.policy.runbooks = std::move(shipped);
+    const auto root = parse_yaml(text);
     if (!root) {
         return std::unexpected(ConfigErrors{{fmt::format("{}: {}", file, root.error().message)}});
     }

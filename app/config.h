@@ -55,4 +55,9 @@ struct ConfigErrors {
 // Reads and checks the file, the runbooks and secret files it names. "" is the defaults.
 std::expected<Config, ConfigErrors> load_config(const std::string& file);
 
+// The same of a text that was read. `file` is what complaints call it, `shipped` are the runbooks
+// that are there before any that the text names.
+std::expected<Config, ConfigErrors> parse_config(const std::string& text, const std::string& file,
+                                                 std::vector<schemas::Runbook> shipped);
+
 }  // namespace vigie::app

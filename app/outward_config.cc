@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "http/client.h"
 #include "schemas/events.h"
 
 namespace vigie::app {
@@ -18,6 +19,17 @@ std::string required(Section& section, std::string_view key) {
     return value;
 }
 
+// What would otherwise come to light with the first action.
+void check_peer(Section& section, const std::string& server, const std::string& fingerprint) {
+    if (const auto url = http::parse_url(server); !server.empty() && !url) {
+        section.complain("server", url.error().message);
+    }
+    if (fingerprint.empty()) return;
+    if (const auto valid = http::parse_fingerprint(fingerprint); !valid) {
+        section.complain("certificate_sha256", valid.error().message);
+    }
+}
+
 actions::KubernetesOptions read_kubernetes(Section& section) {
     actions::KubernetesOptions options;
     options.server_url = required(section, "server");
@@ -28,6 +40,7 @@ actions::KubernetesOptions read_kubernetes(Section& section) {
     options.timeout = section.duration("timeout", options.timeout, milliseconds{100});
     options.replicas_min = section.integer("replicas_min", options.replicas_min, 0, 100'000);
     options.replicas_max = section.integer("replicas_max", options.replicas_max, 1, 100'000);
+    check_peer(section, options.server_url, options.certificate_sha256);
     return options;
 }
 
@@ -43,6 +56,7 @@ actions::ProxmoxOptions read_proxmox(Section& section) {
         section.duration("task_timeout", options.task_timeout, milliseconds{1000});
     options.memory_mib_max =
         section.integer("memory_mib_max", options.memory_mib_max, 16, 16'777'216);
+    check_peer(section, options.server_url, options.certificate_sha256);
     return options;
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "responders/agent/plan.h"
 
 namespace vigie::app {
@@ -60,6 +61,9 @@ schemas::ModeRule read_mode_rule(Section& section) {
     schemas::ModeRule rule;
     rule.action = section.text("action", "*");
     rule.target = section.text("target", "*");
+    for (const auto* key : {"action", "target"}) {
+        if (section.text(key, "*").empty()) section.complain(key, "must not be empty: * is all");
+    }
     const std::string mode = section.text("mode", "shadow");
     if (const auto known = schemas::parse_mode(mode)) {
         rule.mode = *known;
@@ -121,8 +125,8 @@ std::vector<schemas::Runbook> shipped_runbooks() {
     return runbooks;
 }
 
-void read_runbook_folder(const std::string& folder, std::vector<schemas::Runbook>& runbooks,
-                         std::vector<std::string>& complaints) {
+Status read_runbook_folder(const std::string& folder, std::vector<schemas::Runbook>& runbooks,
+                           std::vector<std::string>& complaints) {
     std::vector<std::string> paths;
     std::error_code error;
     for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
@@ -130,8 +134,8 @@ void read_runbook_folder(const std::string& folder, std::vector<schemas::Runbook
         if (it->path().extension() == ".yaml") paths.push_back(it->path().string());
     }
     if (error) {
-        complaints.push_back(fmt::format("{}: {}", folder, error.message()));
-        return;
+        return fail(ErrorKind::kUnavailable,
+                    fmt::format("cannot read '{}': {}", one_line(folder, 200), error.message()));
     }
     std::sort(paths.begin(), paths.end());
     for (const std::string& path : paths) {
@@ -145,6 +149,7 @@ void read_runbook_folder(const std::string& folder, std::vector<schemas::Runbook
         complaints.insert(complaints.end(), own.all().begin(), own.all().end());
         if (own.all().empty()) add_runbook(runbooks, std::move(file.runbook));
     }
+    return {};
 }
 
 void read_agent(Section& section, schemas::Policy& policy) {

@@ -36,9 +36,10 @@ RunbookFile read_runbook(const std::string& text, Complaints& complaints);
 // The runbooks that are part of the program, in name order. They were checked when it was built.
 std::vector<schemas::Runbook> shipped_runbooks();
 
-// Adds the *.yaml files of `folder`, in name order; one with the name of another replaces it.
-void read_runbook_folder(const std::string& folder, std::vector<schemas::Runbook>& runbooks,
-                         std::vector<std::string>& complaints);
+// Adds the *.yaml files of `folder`, in name order; one with the name of another replaces it. What
+// is wrong with them goes to `complaints`; kUnavailable when the folder itself cannot be read.
+Status read_runbook_folder(const std::string& folder, std::vector<schemas::Runbook>& runbooks,
+                           std::vector<std::string>& complaints);
 
 // Sections "agent" and "inventory" of the configuration.
 void read_agent(Section& section, schemas::Policy& policy);

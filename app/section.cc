@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "core/time.h"
 
 namespace vigie::app {
@@ -15,6 +16,10 @@ namespace vigie::app {
 namespace {
 
 constexpr std::size_t kSecretBytesMax = 64 * 1024;
+constexpr std::size_t kPathBytesMax = 400;
+constexpr std::size_t kComplaintBytesMax = 1000;  // "known here" lists every option of a section.
+// A hundred years: added to any time it is still one, and schemas/policy.v1.json says the same.
+constexpr std::chrono::hours kDurationMax = std::chrono::days{36525};
 
 template <class T>
 std::optional<T> parse_number(std::string_view text) {
@@ -46,12 +51,13 @@ std::optional<std::int64_t> parse_bytes(std::string_view text) {
 }  // namespace
 
 void Complaints::add(const YamlNode& where, std::string_view path, std::string_view what) {
-    all_.push_back(fmt::format("{}:{}:{}: {}{}{}", file_, where.line, where.column, path,
-                               path.empty() ? "" : ": ", what));
+    all_.push_back(fmt::format("{}:{}:{}: {}{}{}", file_, where.line, where.column,
+                               one_line(path, kPathBytesMax), path.empty() ? "" : ": ",
+                               one_line(what, kComplaintBytesMax)));
 }
 
 void Complaints::add(std::string_view what) {
-    all_.push_back(fmt::format("{}: {}", file_, what));
+    all_.push_back(fmt::format("{}: {}", file_, one_line(what, kComplaintBytesMax)));
 }
 
 Section::Section(const YamlNode* node, std::string path, Complaints& complaints)
@@ -146,9 +152,14 @@ std::chrono::milliseconds Section::duration(std::string_view key,
     const YamlNode* found = take_scalar(key);
     if (found == nullptr) return fallback;
     const auto value = parse_duration(found->scalar);
-    if (value && *value >= min) return *value;
-    complain(key,
-             value ? fmt::format("must be at least {}", to_string(min)) : value.error().message);
+    if (value && *value >= min && *value <= kDurationMax) return *value;
+    if (!value) {
+        complain(key, value.error().message);
+    } else if (*value < min) {
+        complain(key, fmt::format("must be at least {}", to_string(min)));
+    } else {
+        complain(key, "must be at most 36525d");
+    }
     return fallback;
 }
 

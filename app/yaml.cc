@@ -1,18 +1,51 @@
 #include "app/yaml.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
+
+#include "core/redact.h"
+#include "core/utf8.h"
 
 namespace vigie::app {
 
 namespace {
 
 constexpr int kDepthMax = 32;
-constexpr int kNodesMax = 100'000;  // Also bounds what aliases can multiply.
+constexpr std::size_t kReasonBytesMax = 200;  // The library repeats what it does not understand.
+constexpr int kNodesMax = 100'000;            // Also bounds what aliases can multiply.
+
+// The library counts from 0, and says -1 of what is nowhere: of an empty document.
+int counted(int place) {
+    return std::max(place, 0) + 1;
+}
 
 Error at(const YAML::Mark& mark, std::string_view what) {
     return {ErrorKind::kInvalid,
-            fmt::format("line {}, column {}: {}", mark.line + 1, mark.column + 1, what)};
+            fmt::format("line {}, column {}: {}", counted(mark.line), counted(mark.column),
+                        one_line(what, kReasonBytesMax))};
+}
+
+// The library takes any bytes, and UTF-16. What is read here is told to people, sent as JSON and
+// used as names.
+Status check_bytes(const std::string& text) {
+    YAML::Mark mark;
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t size = utf8_character_size(text, i);
+        if (size == 0 || text[i] == '\0') return fail(at(mark, "this is not text in UTF-8"));
+        const bool line_ends = text[i] == '\n';
+        mark.line += line_ends ? 1 : 0;
+        mark.column = line_ends ? 0 : mark.column + 1;
+        i += size;
+    }
+    return {};
+}
+
+// An escape can still make one.
+Status check_scalar(const YAML::Node& node) {
+    if (!node.Scalar().contains('\0')) return {};
+    return fail(at(node.Mark(), "a value cannot hold a NUL"));
 }
 
 Result<YamlNode> convert(const YAML::Node& source, int depth, int& nodes);
@@ -22,13 +55,14 @@ Status convert_map(const YAML::Node& source, YamlNode& node, int depth, int& nod
     for (const auto& entry : source) {
         const YAML::Mark mark = entry.first.Mark();
         if (!entry.first.IsScalar()) return fail(at(mark, "a key must be a word"));
+        VIGIE_TRY(check_scalar(entry.first));
         const std::string& key = entry.first.Scalar();
         if (node.find(key) != nullptr) {
-            return fail(at(mark, fmt::format("'{}' is given twice", key)));
+            return fail(at(mark, fmt::format("'{}' is given twice", one_line(key, 100))));
         }
         VIGIE_TRY_ASSIGN(YamlNode value, convert(entry.second, depth + 1, nodes));
-        value.line = mark.line + 1;
-        value.column = mark.column + 1;
+        value.line = counted(mark.line);
+        value.column = counted(mark.column);
         node.entries.emplace_back(key, std::move(value));
     }
     return {};
@@ -38,9 +72,10 @@ Result<YamlNode> convert(const YAML::Node& source, int depth, int& nodes) {
     if (++nodes > kNodesMax) return fail(at(source.Mark(), "the document is too large"));
     if (depth > kDepthMax) return fail(at(source.Mark(), "nested too deeply"));
     YamlNode node;
-    node.line = source.Mark().line + 1;
-    node.column = source.Mark().column + 1;
+    node.line = counted(source.Mark().line);
+    node.column = counted(source.Mark().column);
     if (source.IsScalar()) {
+        VIGIE_TRY(check_scalar(source));
         node.kind = YamlNode::Kind::kScalar;
         node.scalar = source.Scalar();
     } else if (source.IsSequence()) {
@@ -65,6 +100,7 @@ const YamlNode* YamlNode::find(std::string_view key) const {
 }
 
 Result<YamlNode> parse_yaml(const std::string& text) {
+    VIGIE_TRY(check_bytes(text));
     try {
         int nodes = 0;
         return convert(YAML::Load(text), 0, nodes);

@@ -30,9 +30,9 @@ struct YamlNode::Entry {
     YamlNode value;
 };
 
-// kInvalid, with line and column, for text that is not YAML, for a key given twice, for a key that
-// is not a plain word, for nesting deeper than 32 levels and for more than 100,000 nodes. An empty
-// document is kNull.
+// kInvalid, with line and column, for what is not YAML, not UTF-8 or has a NUL in a value, for a
+// key given twice or that is not a plain word, for nesting deeper than 32 levels and for more than
+// 100,000 nodes. An empty document is kNull.
 Result<YamlNode> parse_yaml(const std::string& text);
 
 }  // namespace vigie::app

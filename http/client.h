@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct Url {
 };
 // kInvalid for anything that is not http or https with a host; user info is refused.
 Result<Url> parse_url(std::string_view text);
+
+// The SHA-256 of a certificate, "AB:CD:…" or "abcd…", in lower-case hex. kInvalid when it is not 32
+// bytes.
+Result<std::string> parse_fingerprint(std::string_view text);
 
 // Percent-encodes everything but unreserved characters (RFC 3986).
 std::string percent_encode(std::string_view text);

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 
+#include "core/redact.h"
+
 namespace vigie::http {
 namespace {
 
@@ -107,7 +109,8 @@ Result<std::string> parse_fingerprint(std::string_view text) {
                        });
     if (!valid) {
         return fail(ErrorKind::kInvalid,
-                    fmt::format("certificate fingerprint '{}' is not a SHA-256 in hex", text));
+                    fmt::format("certificate fingerprint '{}' is not a SHA-256 in hex",
+                                one_line(text, 100)));
     }
     return hex;
 }

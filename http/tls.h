@@ -27,7 +27,4 @@ std::string verify_failure(SSL* tls);
 // The SHA-256 of the peer's certificate in lower-case hex; "" when there is none.
 std::string peer_certificate_sha256(SSL* tls);
 
-// "AB:CD:…" or "abcd…" to lower-case hex. kInvalid when it is not 32 bytes.
-Result<std::string> parse_fingerprint(std::string_view text);
-
 }  // namespace vigie::http
