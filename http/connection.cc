@@ -450,6 +450,11 @@ void start_connection(const std::shared_ptr<ServerCore>& core, Socket socket, bo
     auto remote = peer.address().is_v6()
                       ? fmt::format("[{}]:{}", peer.address().to_string(), peer.port())
                       : fmt::format("{}:{}", peer.address().to_string(), peer.port());
+    start_connection(core, std::move(socket), refuse, std::move(remote));
+}
+
+void start_connection(const std::shared_ptr<ServerCore>& core, Socket socket, bool refuse,
+                      std::string remote) {
     const auto connection =
         std::make_shared<Connection>(core, std::move(socket), refuse, std::move(remote));
     if (!core->add(connection)) return;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -88,5 +89,9 @@ private:
 
 // Takes over an accepted socket. With `refuse` the first request is answered 503, whatever it is.
 void start_connection(const std::shared_ptr<ServerCore>& core, Socket socket, bool refuse);
+
+// The same with a socket of any kind; `remote` is what requests say of their sender.
+void start_connection(const std::shared_ptr<ServerCore>& core, Socket socket, bool refuse,
+                      std::string remote);
 
 }  // namespace vigie::http

@@ -1,1 +1,2 @@
+vigie_fuzz(http vigie_http)
 vigie_fuzz(url vigie_http)
