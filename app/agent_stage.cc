@@ -1,5 +1,6 @@
 #include "app/agent_stage.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <utility>
@@ -129,8 +130,9 @@ Status AgentStage::on_record(const streams::Record& record, streams::Context& co
     VIGIE_TRY_ASSIGN(const auto event, schemas::decode(record.message.value));
     const EventTime now = context.watermark();
     if (!std::holds_alternative<schemas::Tick>(event.data)) {
-        const std::chrono::duration<double> lag = now - record.message.event_time;
-        metrics_.histogram(kDecisionSeconds).observe(lag.count());
+        const std::chrono::duration<double> lag =
+            to_event_time(clock_.wall()) - record.message.event_time;
+        metrics_.histogram(kDecisionSeconds).observe(std::max(lag.count(), 0.0));
         context.put("stage/domain", event.meta.domain.value);
     }
     StageContext stage(context, event.meta.domain, now, metrics_);

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "core/metrics.h"
+#include "core/time.h"
 #include "responders/agent/agent.h"
 #include "streams/processor.h"
 
@@ -12,13 +13,15 @@ namespace vigie::app {
 // and chains the audit (each entry holds the SHA-256 of the one before it).
 class AgentStage final : public streams::Processor {
 public:
-    explicit AgentStage(MetricsRegistry& metrics) : metrics_(metrics) {}
+    // Both must outlive it; the clock is read for metrics alone, never for a decision.
+    AgentStage(MetricsRegistry& metrics, const Clock& clock) : metrics_(metrics), clock_(clock) {}
 
     Status on_record(const streams::Record& record, streams::Context& context) override;
     Status on_timer(std::string_view name, EventTime at, streams::Context& context) override;
 
 private:
     MetricsRegistry& metrics_;
+    const Clock& clock_;
     agent::Agent agent_;
 };
 

@@ -34,9 +34,9 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const std::string& data, Inte
 
 std::vector<Reader> readers() {
     MetricsRegistry metrics;
-    MemoryLog log;
+    const SystemClock clock;
     std::vector<Reader> all;
-    for (auto& stage : make_stages(Pipeline{}, metrics, log)) {
+    for (auto& stage : make_stages(Pipeline{}, metrics, clock)) {
         all.push_back({stage.subscription.group, std::move(stage.subscription.topics)});
     }
     return all;

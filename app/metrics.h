@@ -14,7 +14,7 @@ inline constexpr MetricName kIncidentTransitions{"vigie_app_incident_transitions
                                                  "Incident transitions, by new state."};
 inline constexpr MetricName kDecisionSeconds{
     "vigie_app_decision_lag_seconds",
-    "Event time from a signal to the watermark at which the agent handled it."};
+    "From the time of a signal to the moment at which the agent handles it, by the clock."};
 inline constexpr MetricName kReloads{"vigie_app_reloads_total",
                                      "Configuration reloads, by result."};
 inline constexpr MetricName kPublishRetries{"vigie_app_publish_retries_total",

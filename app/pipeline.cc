@@ -82,7 +82,7 @@ std::unique_ptr<streams::Processor> make_postmortem_stage(const Pipeline& pipeli
 }  // namespace
 
 std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
-                                                  MetricsRegistry& metrics, Log& log) {
+                                                  MetricsRegistry& metrics, const Clock& clock) {
     std::vector<streams::Worker::Options> stages;
     stages.push_back(
         detect_stage(pipeline, Telemetry::kMetrics, "detect-metrics", topics::kMetrics, metrics));
@@ -97,8 +97,8 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                                return std::make_unique<SequenceStage>(SequenceStage::Options{},
                                                                       metrics);
                            }));
-    stages.push_back(stage("agent", {topics::kSignals}, [&metrics](const auto&) {
-        return std::make_unique<AgentStage>(metrics);
+    stages.push_back(stage("agent", {topics::kSignals}, [&metrics, &clock](const auto&) {
+        return std::make_unique<AgentStage>(metrics, clock);
     }));
     stages.push_back(stage("act", {topics::kActions},
                            [pipeline](const auto&) { return pipeline.make_act_stage(); }));
@@ -108,7 +108,6 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                            [pipeline](const auto&) { return make_kill_stage(pipeline); }));
     stages.push_back(stage("postmortem", {topics::kIncidents},
                            [pipeline](const auto&) { return make_postmortem_stage(pipeline); }));
-    static_cast<void>(log);
     return stages;
 }
 

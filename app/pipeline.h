@@ -7,8 +7,8 @@
 
 #include "app/detect_config.h"
 #include "core/id.h"
-#include "core/log.h"
 #include "core/metrics.h"
+#include "core/time.h"
 #include "streams/processor.h"
 #include "streams/worker.h"
 
@@ -28,9 +28,10 @@ struct Pipeline {
 };
 
 // One worker for each stage: detect-metrics, detect-logs, detect-spans, sequence, agent, act,
-// notify, kill-switch, postmortem. `metrics` and `log` must outlive the workers.
+// notify, kill-switch, postmortem. `metrics` and `clock` must outlive the workers; the clock
+// is read for metrics alone.
 std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
-                                                  MetricsRegistry& metrics, Log& log);
+                                                  MetricsRegistry& metrics, const Clock& clock);
 
 // Every topic with its partitions and retention; `partitions` is for the telemetry topics.
 std::vector<streams::TopicOptions> make_topics(std::int32_t partitions,

@@ -64,7 +64,7 @@ public:
         options.stage = "replay";
         options.subscription = {"replay", {std::string(kSignals)}};
         options.make_processor = [this](const streams::Partition&) {
-            return std::make_unique<AgentStage>(metrics_);
+            return std::make_unique<AgentStage>(metrics_, clock_);
         };
         VIGIE_TRY_ASSIGN(worker_, streams::Worker::open(bus_, options, metrics_, log_, clock_));
         return {};

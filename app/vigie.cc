@@ -35,6 +35,7 @@ constexpr milliseconds kBeat{30'000};
 // Time stands still when no tick became durable for so long: the disk is full, for instance.
 constexpr int kTickAgeTicks = 5;
 constexpr milliseconds kTickAgeMin{10'000};
+constexpr std::chrono::seconds kAgentBehindMax{60};
 
 Status make_folder(const std::string& path) {
     std::error_code error;
@@ -69,6 +70,7 @@ struct Vigie::Parts {
     Status write_postmortem(const IncidentId& incident, const std::string& markdown) const;
     Status reload();
     Status ready() const;
+    Status agent_keeps_up() const;
     void run_views(const std::stop_token& stop);
     void run_ticker(const std::stop_token& stop);
     void stop(milliseconds wait_max);
@@ -139,7 +141,7 @@ Status Vigie::Parts::start_pipeline() {
         return write_postmortem(incident, markdown);
     };
     runtime = std::make_unique<streams::Runtime>(*bus, metrics, log, clock);
-    for (auto& stage : make_stages(pipeline, metrics, log)) runtime->start(std::move(stage));
+    for (auto& stage : make_stages(pipeline, metrics, clock)) runtime->start(std::move(stage));
     return publish_policy(config.policy);
 }
 
@@ -244,7 +246,24 @@ Status Vigie::Parts::ready() const {
     if (!runtime->healthy()) return fail(ErrorKind::kUnavailable, "a stage is not running");
     if (!views->view()->caught_up) return fail(ErrorKind::kUnavailable, "reading the log");
     VIGIE_TRY(clock.check());
+    VIGIE_TRY(agent_keeps_up());
     return ticker->check_time_moves(kTickAgeTicks * config.tick + kTickAgeMin);
+}
+
+// What it has not read yet it cannot page about.
+Status Vigie::Parts::agent_keeps_up() const {
+    const streams::Partition signals{std::string(schemas::topics::kSignals), 0};
+    VIGIE_TRY_ASSIGN(const auto range, bus->range(signals));
+    VIGIE_TRY_ASSIGN(const auto position, bus->group_position("agent", signals));
+    if (position >= range.end) return {};
+    VIGIE_TRY_ASSIGN(const auto next, bus->read(signals, position, {1, milliseconds{0}}));
+    if (next.empty()) return {};
+    const auto behind = to_event_time(clock.wall()) - next.front().message.event_time;
+    if (behind <= kAgentBehindMax) return {};
+    return fail(ErrorKind::kUnavailable,
+                fmt::format("the agent is {} behind: it reads offset {} of {}",
+                            to_string(std::chrono::duration_cast<std::chrono::seconds>(behind)),
+                            position, range.end));
 }
 
 void Vigie::Parts::run_views(const std::stop_token& stop) {

@@ -22,7 +22,7 @@ Overloaded(Ts...) -> Overloaded<Ts...>;
 
 }  // namespace
 
-Agent::Agent() = default;
+Agent::Agent() : cache_(std::make_unique<CaseCache>()) {}
 Agent::~Agent() = default;
 
 // The decoded policy is a cache of the state row, recognised by its id.
@@ -53,7 +53,7 @@ Status Agent::on_policy(const schemas::Event& event, EventTime now, AgentContext
                                                                 text.size(), text)));
     }
     VIGIE_TRY_ASSIGN(const auto* current, view(context));
-    Turn turn({context, *current, now, event.meta});
+    Turn turn({context, *cache_, *current, now, event.meta});
     return turn.on_new_policy(changed, view_id_);
 }
 
@@ -61,7 +61,7 @@ Status Agent::on_event(const schemas::Event& event, EventTime now, AgentContext&
     if (std::holds_alternative<schemas::Tick>(event.data)) return {};
     if (std::holds_alternative<schemas::Policy>(event.data)) return on_policy(event, now, context);
     VIGIE_TRY_ASSIGN(const auto* current, view(context));
-    Turn turn({context, *current, now, event.meta});
+    Turn turn({context, *cache_, *current, now, event.meta});
     return std::visit(
         Overloaded{
             [&](const schemas::Alert& alert) {
@@ -86,7 +86,7 @@ Status Agent::on_timer(std::string_view name, EventTime now, AgentContext& conte
     const auto slash = name.find('/');
     if (slash == std::string_view::npos) return {};
     VIGIE_TRY_ASSIGN(const auto* current, view(context));
-    Turn turn({context, *current, now, {}});
+    Turn turn({context, *cache_, *current, now, {}});
     return turn.on_timer(name.substr(0, slash), name.substr(slash + 1));
 }
 

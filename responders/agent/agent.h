@@ -11,6 +11,7 @@
 
 namespace vigie::agent {
 
+class CaseCache;
 class PolicyView;
 
 // What the agent may do with a signal: remember, and say. Implemented by app/ on a step of the
@@ -46,9 +47,10 @@ private:
     Result<const PolicyView*> view(AgentContext& context);
     Status on_policy(const schemas::Event& event, EventTime now, AgentContext& context);
 
-    // A cache of the policy in the state, which decides what it is; nothing else is kept.
+    // Caches of what is in the state, which decides what it is; nothing else is kept.
     std::unique_ptr<const PolicyView> view_;
     std::string view_id_;
+    const std::unique_ptr<CaseCache> cache_;
 };
 
 }  // namespace vigie::agent

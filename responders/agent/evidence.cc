@@ -40,16 +40,16 @@ bool is_same_cause(const schemas::Cause& a, const schemas::Cause& b) {
 
 }  // namespace
 
-Status Turn::add_evidence(Case& item, const Signal& signal) {
+Result<bool> Turn::add_evidence(Case& item, const Signal& signal) {
     auto& incident = item.incident;
     VIGIE_TRY(make_room(item));
     if (incident.evidence.size() >= kEvidenceMax) {
-        ++incident.evidence_dropped;
+        ++item.work.only_counted;
         audit(
             "evidence dropped", meta_.id.value,
             fmt::format("{} has {} pieces of evidence, the most allowed; this one is only counted",
                         incident.id.value, kEvidenceMax));
-        return {};
+        return false;
     }
     const bool symptom = signal.severity >= schemas::Severity::kWarning;
     incident.evidence.push_back({meta_.id, signal.kind, signal.key, signal.entity, signal.onset,
@@ -58,7 +58,7 @@ Status Turn::add_evidence(Case& item, const Signal& signal) {
     item.work.tracks[name] = {signal.channel, signal.seen_at};
     memory_.set_incident_of(name, incident.id);
     if (symptom) note_presence(item, signal.entity, signal.seen_at);
-    return {};
+    return true;
 }
 
 // Only symptoms say where an incident is: evidence near it must not make it grow.

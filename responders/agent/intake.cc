@@ -178,13 +178,27 @@ Status Turn::merge(Case& item, const Signal& signal, std::string_view because) {
     const auto reason = fmt::format("{} merged because {}", shown(signal), because);
     audit("signal merged", meta_.id.value,
           fmt::format("merged into {} because {}", incident.id.value, because));
-    VIGIE_TRY(add_evidence(item, signal));
+    VIGIE_TRY_ASSIGN(const bool added, add_evidence(item, signal));
+    if (!added && signal.severity <= incident.severity) {
+        count_only(item);
+        return {};
+    }
     tell(item, "evidence", fmt::format("{}: {}", reason, signal.text), meta_.id.value);
     if (opens(signal)) incident.severity = std::max(incident.severity, signal.severity);
     touch(reason);
     VIGIE_TRY(after_evidence(item));
     finish(item);
     return {};
+}
+
+// Storms come to thousands of symptoms: one that is only counted costs no diagnosis and no record
+// of the incident, which tells their number from time to time.
+void Turn::count_only(Case& item) {
+    if (item.work.held_update.empty()) {
+        item.work.held_update = "there are more symptoms than it can hold";
+        start_timer(item, kUpdateTimer, std::max(at(item), item.work.told_at + kUpdateInterval));
+    }
+    memory_.save(item);
 }
 
 Status Turn::open(const Signal& signal) {

@@ -20,9 +20,10 @@ std::int64_t to_integer(std::string_view text) {
 }  // namespace
 
 Result<std::optional<Case>> Memory::load(const IncidentId& id) const {
-    VIGIE_TRY_ASSIGN(const auto incident, state_.get(state_key(kIncidentPrefix, id.value)));
+    VIGIE_TRY_ASSIGN(auto incident, state_.get(state_key(kIncidentPrefix, id.value)));
     if (!incident) return std::nullopt;
-    VIGIE_TRY_ASSIGN(const auto work, state_.get(state_key(kWorkPrefix, id.value)));
+    VIGIE_TRY_ASSIGN(auto work, state_.get(state_key(kWorkPrefix, id.value)));
+    if (const auto* known = work ? cache_.find(*incident, *work) : nullptr) return known->item;
     auto decoded = schemas::decode_incident(*incident);
     if (!decoded || !work) {
         return fail(ErrorKind::kCorrupt,
@@ -32,13 +33,24 @@ Result<std::optional<Case>> Memory::load(const IncidentId& id) const {
     Case item;
     item.incident = *std::move(decoded);
     VIGIE_TRY_ASSIGN(item.work, decode_work(*work));
+    cache_.add({*std::move(incident), *std::move(work), item});
     return item;
 }
 
 void Memory::save(const Case& item) {
     const auto& id = item.incident.id.value;
-    state_.put(state_key(kIncidentPrefix, id), schemas::encode_incident(item.incident));
-    state_.put(state_key(kWorkPrefix, id), encode_work(item.work));
+    const auto* known = cache_.latest(item.incident.id);
+    const bool same = known != nullptr && known->item.incident == item.incident;
+    CaseCache::Entry entry{same ? known->incident_text : schemas::encode_incident(item.incident),
+                           encode_work(item.work), item};
+    // What the cache knows was in the state once: whether it still is only the state can say.
+    const auto put = [this](std::string key, const std::string& text) {
+        const auto stored = state_.get(key);
+        if (!stored || *stored != text) state_.put(key, text);
+    };
+    put(state_key(kIncidentPrefix, id), entry.incident_text);
+    put(state_key(kWorkPrefix, id), entry.work_text);
+    cache_.add(std::move(entry));
 }
 
 Result<std::vector<IncidentId>> Memory::open_incidents() const {

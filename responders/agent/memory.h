@@ -9,16 +9,9 @@
 #include "core/result.h"
 #include "core/time.h"
 #include "responders/agent/agent.h"
-#include "responders/agent/work.h"
-#include "schemas/incident.h"
+#include "responders/agent/case_cache.h"
 
 namespace vigie::agent {
-
-// An incident and the agent's work on it.
-struct Case {
-    schemas::Incident incident;
-    Work work;
-};
 
 // Where an incident touches an entity, and when it last did.
 struct Presence {
@@ -30,10 +23,11 @@ struct Presence {
 // kCorrupt for a row that cannot be read.
 class Memory {
 public:
-    // `state` must outlive this.
-    explicit Memory(AgentContext& state) : state_(state) {}
+    // `state` and `cache` must outlive this.
+    Memory(AgentContext& state, CaseCache& cache) : state_(state), cache_(cache) {}
 
     Result<std::optional<Case>> load(const IncidentId& id) const;
+    // Writes what differs from the state.
     void save(const Case& item);
 
     // Open: not resolved. Opening and closing keep the counts.
@@ -71,6 +65,7 @@ private:
     Result<std::vector<IncidentId>> ids_after(const std::string& prefix) const;
 
     AgentContext& state_;
+    CaseCache& cache_;
 };
 
 }  // namespace vigie::agent

@@ -57,7 +57,7 @@ Turn::Turn(Options options)
       policy_(options.view.policy()),
       now_(time_of(options)),
       meta_(std::move(options.meta)),
-      memory_(context_),
+      memory_(context_, options.cache),
       world_(context_, view_),
       controls_(context_) {}
 
@@ -144,6 +144,7 @@ void Turn::say(Case& item, IncidentState previous, std::string reason) {
     item.work.told_at = at(item);
     item.work.held_update.clear();
     update_.clear();
+    item.incident.evidence_dropped += std::exchange(item.work.only_counted, 0);
     schemas::IncidentEvent event;
     event.incident = item.incident;
     event.previous = previous;

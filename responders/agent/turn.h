@@ -24,6 +24,7 @@ class Turn {
 public:
     struct Options {
         AgentContext& context;
+        CaseCache& cache;
         const PolicyView& view;
         EventTime now;
         schemas::EventMeta meta;  // Of the event; of a timer: only the domain matters
@@ -53,7 +54,9 @@ private:
     Status attach_change(const RecentChange& change);
 
     // evidence.cc
-    Status add_evidence(Case& item, const Signal& signal);
+    // False when there is no room: it is only counted.
+    Result<bool> add_evidence(Case& item, const Signal& signal);
+    void count_only(Case& item);
     void note_presence(Case& item, const EntityId& entity, EventTime seen_at);
     Status make_room(Case& item);
     Status gather(Case& item);

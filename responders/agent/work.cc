@@ -97,6 +97,7 @@ std::string encode_work(const Work& work) {
     json["tracks"] = std::move(tracks);
     json["tried"] = work.tried;
     json["overflow"] = work.overflow;
+    json["only_counted"] = work.only_counted;
     json["cause_entity"] = work.cause_entity.value;
     json["cause_mechanism"] = static_cast<int>(work.cause_mechanism);
     json["cause_change"] = work.cause_change;
@@ -130,6 +131,7 @@ Result<Work> decode_work(std::string_view text) {
     Work work;
     read_lists(*json, work);
     work.overflow = flag_at(*json, "/overflow");
+    work.only_counted = number_at(*json, "/only_counted");
     work.cause_entity = {text_at(*json, "/cause_entity")};
     work.cause_mechanism = mechanism_at(*json, "/cause_mechanism");
     work.cause_change = text_at(*json, "/cause_change");

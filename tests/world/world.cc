@@ -184,7 +184,7 @@ void World::start_process() {
         postmortems_[id.value] = text;
         return {};
     };
-    process.stages = app::make_stages(pipeline, process.metrics, process.log);
+    process.stages = app::make_stages(pipeline, process.metrics, process.clock);
     process.workers.resize(process.stages.size());
 }
 
