@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -6,6 +9,7 @@
 #include "app/commands.h"
 #include "app/section.h"
 #include "http/client.h"
+#include "responders/actions/kill_switch.h"
 #include "schemas/json.h"
 
 namespace vigie::app {
@@ -35,7 +39,20 @@ std::string incident_path(std::string_view incident) {
     return "/api/v1/incidents/" + http::percent_encode(incident);
 }
 
-// The plan that the incident shows now: what the person means by "approve".
+// Asks on the terminal; without one nobody can have seen the plan, and the answer is no.
+bool agrees(const DecideCommand& command, const std::string& plan) {
+    if (command.confirmed) return true;
+    if (isatty(STDIN_FILENO) == 0) {
+        fmt::print(stderr, "vigie: nothing is approved yet: say --plan {} when you mean it\n",
+                   plan);
+        return false;
+    }
+    fmt::print(stderr, "approve it? [y/N] ");
+    std::string answer;
+    return std::getline(std::cin, answer) && (answer == "y" || answer == "yes");
+}
+
+// The plan that the incident has now, which is shown to the person.
 Result<std::string> shown_plan(const DecideCommand& command) {
     VIGIE_TRY_ASSIGN(const Json incident, get_json(command.api, incident_path(command.incident)));
     auto plan = schemas::string_at(incident, "/plan/id");
@@ -44,15 +61,25 @@ Result<std::string> shown_plan(const DecideCommand& command) {
                     fmt::format("incident {} has no plan; see 'vigie describe {}'",
                                 command.incident, command.incident));
     }
+    const Json* found = schemas::find(incident, "/plan");
+    if (command.kind == "approve" && !command.confirmed) std::cout << plan_text(*found);
     return *std::move(plan);
 }
 
 }  // namespace
 
-int run_get_incidents(const ApiCommand& command, const std::string& state) {
-    std::string path = "/api/v1/incidents";
-    if (!state.empty()) path += "?state=" + http::percent_encode(state);
-    return show(get_json(command, path), command.format, incident_table);
+int run_get_incidents(const ApiCommand& command, const std::string& state, int limit) {
+    std::string path = fmt::format("/api/v1/incidents?limit={}", limit);
+    if (!state.empty()) path += "&state=" + http::percent_encode(state);
+    const auto answer = get_json(command, path);
+    const int shown = show(answer, command.format, incident_table);
+    if (!answer) return shown;
+    const auto matching = schemas::integer_at(*answer, "/matching").value_or(0);
+    if (matching > limit) {
+        fmt::print(stderr, "vigie: the newest {} of {} incidents; --limit shows more\n", limit,
+                   matching);
+    }
+    return shown;
 }
 
 int run_describe(const ApiCommand& command, const std::string& incident) {
@@ -68,6 +95,7 @@ int run_decide(DecideCommand command) {
     if (command.plan.empty() && (command.kind == "approve" || command.kind == "reject")) {
         auto plan = shown_plan(command);
         if (!plan) return failed(plan.error());
+        if (command.kind == "approve" && !agrees(command, *plan)) return 1;
         command.plan = *std::move(plan);
     }
     Json body{{"kind", command.kind}, {"actor", command.actor}};
@@ -97,7 +125,14 @@ int run_decide(DecideCommand command) {
 
 int run_kill(DecideCommand command, const std::string& data) {
     if (!data.empty()) {
-        const auto written = write_file(data + "/kill-switch", command.value + "\n");
+        const std::string file = data + "/kill-switch";
+        std::error_code error;
+        if (!std::filesystem::exists(file, error) &&
+            !std::filesystem::exists(data + "/bus", error)) {
+            return failed(Error{ErrorKind::kNotFound,
+                                fmt::format("'{}' is not a data folder of Vigie", data)});
+        }
+        const auto written = actions::set_kill_switch(file, command.value == "on");
         if (!written) return failed(written.error());
         fmt::print("kill switch of {} is {}\n", data, command.value);
     }

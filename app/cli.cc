@@ -24,6 +24,7 @@ constexpr std::size_t kTokenBytesMax = 64 * 1024;
 struct Arguments {
     std::string config;
     std::string state;
+    int limit = 100;
     std::string id;
     std::string token_file;
     DecideCommand decide;
@@ -61,9 +62,12 @@ void add_readers(CLI::App& app, Arguments& arguments) {
     static std::string what;
     get.add_option("what", what, "incidents")->required()->check(CLI::IsMember({"incidents"}));
     get.add_option("--state", arguments.state, "Only incidents in this state");
+    get.add_option("--limit", arguments.limit, "At most so many, the newest")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
     get.callback([&arguments] {
         arguments.run = [&arguments] {
-            return run_get_incidents(arguments.decide.api, arguments.state);
+            return run_get_incidents(arguments.decide.api, arguments.state, arguments.limit);
         };
     });
 
@@ -105,8 +109,14 @@ void add_deciders(CLI::App& app, Arguments& arguments) {
                                      std::pair{"reject", "Reject the plan of an incident"}}) {
         auto& command = add_decision(app, arguments, kind, help);
         command.add_option("incident", decide.incident, "Incident id")->required();
-        command.add_option("--plan", decide.plan, "Plan id; default: the plan shown now");
+        auto* plan = command.add_option("--plan", decide.plan, "Plan id, as it was shown to you");
+        if (std::string_view(kind) != "approve") continue;
+        command.add_flag("--yes", decide.confirmed, "The plan it has now, without asking")
+            ->excludes(plan);
     }
+
+    auto& resolve = add_decision(app, arguments, "resolve", "Say that an incident is over");
+    resolve.add_option("incident", decide.incident, "Incident id")->required();
 
     auto& mode = add_decision(app, arguments, "mode", "Change the mode of actions");
     mode.add_option("mode", decide.value,

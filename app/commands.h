@@ -15,15 +15,16 @@ struct ApiCommand {
     Format format = Format::kTable;
 };
 
-int run_get_incidents(const ApiCommand& command, const std::string& state);
+int run_get_incidents(const ApiCommand& command, const std::string& state, int limit);
 int run_describe(const ApiCommand& command, const std::string& incident);
 int run_explain(const ApiCommand& command, const std::string& id);
 
 struct DecideCommand {
     ApiCommand api;
-    std::string kind;      // "ack", "approve", "reject", "mode", "kill"
-    std::string incident;  // "" for mode and kill
-    std::string plan;      // For approve and reject; "": the plan that the incident shows now
+    std::string kind;        // "ack", "approve", "reject", "mode", "kill"
+    std::string incident;    // "" for mode and kill
+    std::string plan;        // For approve and reject; "": the plan that the incident has now
+    bool confirmed = false;  // Approves that plan without asking
     std::string reason;
     std::string value;
     std::string scope;

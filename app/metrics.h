@@ -17,6 +17,8 @@ inline constexpr MetricName kDecisionSeconds{
     "From the time of a signal to the moment at which the agent handles it, by the clock."};
 inline constexpr MetricName kReloads{"vigie_app_reloads_total",
                                      "Configuration reloads, by result."};
+inline constexpr MetricName kKillSwitchOn{
+    "vigie_app_kill_switch_on", "1 while no action is allowed, also when that cannot be told."};
 inline constexpr MetricName kPublishRetries{"vigie_app_publish_retries_total",
                                             "Outcomes of actions that had to be appended again."};
 

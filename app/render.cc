@@ -59,6 +59,22 @@ std::string step_text(const Json& step) {
     return out + fmt::format("    to undo it: {}\n", text_of(step, "/inverse", "not possible"));
 }
 
+YAML::Node to_yaml(const Json& json) {
+    YAML::Node node;
+    if (json.is_object()) {
+        for (const auto& [key, value] : json.items()) node[key] = to_yaml(value);
+    } else if (json.is_array()) {
+        for (const Json& item : json) node.push_back(to_yaml(item));
+    } else if (json.is_string()) {
+        node = json.get<std::string>();
+    } else if (!json.is_null()) {
+        node = json.dump();
+    }
+    return node;
+}
+
+}  // namespace
+
 std::string plan_text(const Json& plan) {
     std::string out =
         fmt::format("plan {}: {}\n  risk {}, mode {}, expires {}{}\n", text_of(plan, "/id"),
@@ -76,22 +92,6 @@ std::string plan_text(const Json& plan) {
     }
     return out;
 }
-
-YAML::Node to_yaml(const Json& json) {
-    YAML::Node node;
-    if (json.is_object()) {
-        for (const auto& [key, value] : json.items()) node[key] = to_yaml(value);
-    } else if (json.is_array()) {
-        for (const Json& item : json) node.push_back(to_yaml(item));
-    } else if (json.is_string()) {
-        node = json.get<std::string>();
-    } else if (!json.is_null()) {
-        node = json.dump();
-    }
-    return node;
-}
-
-}  // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::size_t> widths;

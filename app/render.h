@@ -17,6 +17,9 @@ std::string incident_table(const schemas::Json& answer);
 // One incident in full: state, causes, plan with its diff and gate, timeline.
 std::string incident_text(const schemas::Json& incident);
 
+// A plan: its steps with their diffs, and what the gate said.
+std::string plan_text(const schemas::Json& plan);
+
 // The answer of /api/v1/explain/ID: one line for each decision.
 std::string explanation_text(const schemas::Json& answer);
 

@@ -134,6 +134,10 @@ Result<Replay> replay_signals(const streams::Bus& bus, EventTime until,
     Rerun rerun(count);
     VIGIE_TRY_ASSIGN(const std::int32_t partitions, bus.partition_count(kSignals));
     VIGIE_TRY(rerun.open(partitions));
+    for (std::int32_t i = 0; i < partitions; ++i) {
+        VIGIE_TRY_ASSIGN(const auto range, bus.range({std::string(kSignals), i}));
+        replay.from_middle = replay.from_middle || range.begin > 0;
+    }
     VIGIE_TRY(for_each_of(bus, kSignals, [&](const streams::Record& record) -> Status {
         if (record.message.event_time > until) return {};
         ++replay.signals;

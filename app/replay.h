@@ -20,6 +20,8 @@ struct Replay {
     // many were recorded that this replay could repeat.
     std::size_t same = 0;
     std::size_t recorded = 0;
+    // The oldest signals are gone from the log, so the agent began without what it knew then.
+    bool from_middle = false;
 };
 
 // Called with each message that the agent says again on vigie.incidents, vigie.actions and

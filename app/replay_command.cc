@@ -41,7 +41,11 @@ Status replay_and_print(const ReplayCommand& command) {
                "{} of {} recorded transitions are the same byte for byte\n",
                replay.signals, replay.transitions, replay.actions, replay.audit, replay.same,
                replay.recorded);
-    return {};
+    if (replay.same == replay.recorded) return {};
+    return fail(ErrorKind::kConflict,
+                replay.from_middle
+                    ? "the replay differs from the record: the log no longer has its beginning"
+                    : "the replay differs from the record: was it made by another version?");
 }
 
 }  // namespace

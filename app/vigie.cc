@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "app/act_stage.h"
+#include "app/metrics.h"
 #include "app/outward.h"
 #include "app/pipeline.h"
 #include "app/section.h"
@@ -154,6 +155,7 @@ Status Vigie::Parts::start_servers() {
     options.domain = config.domain;
     options.token = config.api_token;
     options.ready = [this] { return ready(); };
+    options.stop_actions = [this] { return outward->kill_switch().set(true); };
     options.reload = [this] { return reload(); };
     api = std::make_unique<console::Api>(options, *views, *bus, clock, metrics, log);
 
@@ -281,11 +283,13 @@ void Vigie::Parts::run_views(const std::stop_token& stop) {
 }
 
 void Vigie::Parts::run_ticker(const std::stop_token& stop) {
+    Gauge& kill_switch_on = metrics.gauge(kKillSwitchOn);
     while (!stop.stop_requested()) {
         if (const auto ticked = ticker->tick(); !ticked) {
             log.warn("time does not move: a tick was not written",
                      {{"reason", ticked.error().message}});
         }
+        kill_switch_on.set(outward->kill_switch().check_off() ? 0 : 1);
         streams::wait_for(config.tick, stop);
     }
 }

@@ -162,6 +162,7 @@ void Api::decide(const Request& request, const Respond& respond) {
         refuse_decision(respond, status_of(decision.error().kind), decision.error().message);
         return;
     }
+    const bool stopped = stop_actions(*decision);
     const std::string kind(schemas::to_string(decision->kind));
     const EventId id = decision_id(request.body, now);
     std::vector<streams::Message> messages{
@@ -170,10 +171,13 @@ void Api::decide(const Request& request, const Respond& respond) {
          .value = schemas::encode({{id, "/console", now, options_.domain}, *std::move(decision)}),
          .headers = {{std::string(topics::kHeaderContentType), "application/cloudevents+json"}},
          .event_time = now}};
-    bus_.append(std::move(messages), [this, respond, id, kind](const Status& status) {
+    bus_.append(std::move(messages), [this, respond, id, kind, stopped](const Status& status) {
         if (!status) {
             log_.error("decision not recorded", {{"error", status.error().message}});
-            auto response = error(503, "the decision could not be recorded: send it again");
+            auto response = error(503, stopped ? "every action is stopped, but that could not be "
+                                                 "recorded: send it again"
+                                               : "the decision could not be recorded: send it "
+                                                 "again");
             response.headers.emplace_back("retry-after",
                                           std::to_string(options_.retry_after.count()));
             respond(std::move(response));
@@ -182,6 +186,15 @@ void Api::decide(const Request& request, const Respond& respond) {
         metrics_.counter(metrics::kDecisions, {{"kind", kind}}).add();
         respond(Response::json(202, schemas::dump_json(schemas::Json{{"id", id.value}})));
     });
+}
+
+// The red button does not wait for the log, which may be the very thing that is broken.
+bool Api::stop_actions(const schemas::Decision& decision) {
+    const bool asked = decision.kind == schemas::DecisionKind::kKill && decision.value == "on";
+    if (!asked || !options_.stop_actions) return false;
+    const Status done = options_.stop_actions();
+    if (!done) log_.error("kill switch not set", {{"error", done.error().message}});
+    return done.has_value();
 }
 
 void Api::refuse_decision(const Respond& respond, int status, std::string_view reason) {

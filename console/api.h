@@ -28,6 +28,8 @@ public:
         DomainId domain{"default"};
         std::string token;              // Needed to decide and to reload; empty: none is asked for.
         std::function<Status()> ready;  // The reason goes into the 503; unset: always ready.
+        // Stops every action at once, before "kill on" is recorded; unset: recording it must do.
+        std::function<Status()> stop_actions;
         std::function<Status()> reload;  // Reads the configuration again; unset: 404.
         std::chrono::seconds retry_after{5};
     };
@@ -57,6 +59,7 @@ private:
     void healthy(const http::Request& request, const http::Respond& respond);
     void ready(const http::Request& request, const http::Respond& respond);
     void reload(const http::Request& request, const http::Respond& respond);
+    bool stop_actions(const schemas::Decision& decision);
     void refuse_decision(const http::Respond& respond, int status, std::string_view reason);
 
     const Options options_;

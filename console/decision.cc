@@ -75,7 +75,7 @@ bool speaks_of_incident(DecisionKind kind) {
            kind != DecisionKind::kKill;
 }
 
-Status check_incident(const Decision& decision, const View& view) {
+Status check_incident(const Decision& decision, const View& view, EventTime now) {
     if (!speaks_of_incident(decision.kind)) {
         return require(decision.incident.empty() && decision.plan.empty(),
                        "this kind takes neither 'incident' nor 'plan'");
@@ -94,6 +94,17 @@ Status check_incident(const Decision& decision, const View& view) {
         return fail(ErrorKind::kConflict,
                     fmt::format("{} is not the plan of {} now: read it again, then decide",
                                 decision.plan.value, decision.incident.value));
+    }
+    if (incident == nullptr) return {};
+    if (incident->state != schemas::IncidentState::kAwaitingApproval) {
+        return fail(ErrorKind::kConflict,
+                    fmt::format("incident {} is {}: it does not wait for an approval",
+                                decision.incident.value, schemas::to_string(incident->state)));
+    }
+    if (incident->plan->expires_at <= now) {
+        return fail(ErrorKind::kConflict,
+                    fmt::format("the offer of {} expired at {}", decision.plan.value,
+                                to_rfc3339(incident->plan->expires_at)));
     }
     return {};
 }
@@ -153,7 +164,7 @@ Result<Decision> parse_decision(std::string_view text, const View& view, EventTi
     }
     if (decision.kind == DecisionKind::kMode && decision.scope.empty()) decision.scope = "*";
     VIGIE_TRY(check_value(decision, now));
-    VIGIE_TRY(check_incident(decision, view));
+    VIGIE_TRY(check_incident(decision, view, now));
     return decision;
 }
 

@@ -197,7 +197,8 @@ class Demo:
         self.expect(self.cluster.version(SUSPECT) == BAD,
                     "nothing was touched before the approval")
         self.terminal.step("nobody is at this terminal, so the demo answers for you")
-        self.run_vigie("approve", incident_id, "--reason", "the new version is at fault")
+        self.run_vigie("approve", incident_id, "--plan", incident["plan"]["id"],
+                       "--reason", "the new version is at fault")
         self.follow_until(follower, "the rollback is done", 60,
                           lambda i: i["state"] in ("verifying", *ENDED))
         self.expect(self.cluster.version(SUSPECT) == GOOD, f"checkout runs {GOOD} again")

@@ -44,6 +44,23 @@ Status replace_file(const std::string& path, std::string_view text) {
     return {};
 }
 
+// Needs no room on a disk that is full: writes into the file that is there, else takes it away,
+// which means on as well.
+Status force_on(const std::string& path) {
+    const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file >= 0) {
+        constexpr std::string_view kOn = "on\n\n";  // As long as "off\n"
+        const bool written =
+            ::pwrite(file, kOn.data(), kOn.size(), 0) == static_cast<ssize_t>(kOn.size()) &&
+            ::ftruncate(file, static_cast<off_t>(kOn.size())) == 0;
+        ::fdatasync(file);
+        ::close(file);
+        if (written) return {};
+    }
+    if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+    return fail(ErrorKind::kUnavailable, reason("force", path));
+}
+
 std::string_view trim(std::string_view text) {
     constexpr std::string_view kBlanks = " \t\r\n";
     const auto begin = text.find_first_not_of(kBlanks);
@@ -82,7 +99,12 @@ Status FileKillSwitch::check_off() const {
 }
 
 Status FileKillSwitch::set(bool on) {
-    return replace_file(path_, on ? "on\n" : "off\n");
+    return set_kill_switch(path_, on);
+}
+
+Status set_kill_switch(const std::string& path, bool on) {
+    Status done = replace_file(path, on ? "on\n" : "off\n");
+    return done || !on ? done : force_on(path);
 }
 
 }  // namespace vigie::actions

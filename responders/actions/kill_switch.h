@@ -33,14 +33,17 @@ public:
 
     Status check_off() const override;
 
-    // Replaces the file atomically and makes it durable. kUnavailable when that fails; the
-    // switch then shows its old value.
-    Status set(bool on);
+    Status set(bool on);  // As set_kill_switch
 
 private:
     explicit FileKillSwitch(std::string path) : path_(std::move(path)) {}
 
     const std::string path_;
 };
+
+// Replaces the file of a switch atomically and makes it durable. Switching on also works on a
+// full disk: then the file that is there is overwritten, or removed. kUnavailable when that fails
+// too; the switch then shows its old value.
+Status set_kill_switch(const std::string& path, bool on);
 
 }  // namespace vigie::actions

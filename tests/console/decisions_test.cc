@@ -134,6 +134,51 @@ TEST_CASE("decisions: a plan that is not the one shown now is 409", "[console]")
     CHECK(fixture.decisions().empty());
 }
 
+TEST_CASE("decisions: an incident that does not wait for an approval gets none", "[console]") {
+    Fixture fixture;
+    fixture.append({samples::incident_message(samples::resolved("inc-1"))});
+    fixture.follow();
+    for (const auto* kind : {"approve", "reject"}) {
+        const auto answer =
+            fixture.decide(std::string(R"({"kind":")") + kind +
+                           R"(","incident":"inc-1","plan":"plan-0a1b2c3d4e5f","actor":"ada"})");
+        CHECK(answer.status == 409);
+        CHECK(error_of(answer).find("incident inc-1 is resolved") != std::string::npos);
+    }
+    CHECK(fixture.decisions().empty());
+}
+
+TEST_CASE("decisions: an offer that expired cannot be approved", "[console]") {
+    Fixture fixture;
+    auto incident = samples::awaiting_approval("inc-1");
+    incident.plan->expires_at = samples::at("2026-11-21T10:31:59Z");
+    fixture.append({samples::incident_message(incident)});
+    fixture.follow();
+    const auto answer = fixture.decide(kApprove);
+    CHECK(answer.status == 409);
+    CHECK(error_of(answer).find("expired at 2026-11-21T10:31:59Z") != std::string::npos);
+    CHECK(fixture.decisions().empty());
+}
+
+TEST_CASE("decisions: the red button works before the log takes it", "[console]") {
+    int stops = 0;
+    Api::Options options;
+    options.stop_actions = [&stops]() -> Status {
+        ++stops;
+        return {};
+    };
+    Fixture fixture(options);
+    fixture.bus.set_faults({.disk_full = 1000});
+    const auto answer = fixture.decide(R"({"kind":"kill","value":"on","actor":"ada"})");
+    CHECK(answer.status == 503);
+    CHECK(error_of(answer).find("every action is stopped") != std::string::npos);
+    CHECK(stops == 1);
+    fixture.bus.set_faults({});
+    CHECK(fixture.decide(R"({"kind":"kill","value":"off","actor":"ada"})").status == 202);
+    CHECK(fixture.decide(R"({"kind":"kill","value":"perhaps","actor":"ada"})").status == 400);
+    CHECK(stops == 1);
+}
+
 TEST_CASE("decisions: with a token only who has it decides", "[console]") {
     Api::Options options;
     options.token = "correct-horse";

@@ -122,9 +122,16 @@ class ProgramTest(unittest.TestCase):
         self.assertIn("Down", self.client("describe", incident).stdout)
         self.assertIn("no open incident", self.client("explain", incident).stdout)
         self.assertEqual(self.client("ack", incident).returncode, 0)
+        refused = self.client("approve", incident, "--plan", "plan-0")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("is not the plan", refused.stderr)
+        self.assertEqual(self.client("approve", incident).returncode, 1)
         self.assertEqual(self.client("describe", "inc-nowhere").returncode, 1)
         self.stage.wait_for("the owner is known", 10, lambda: fetch_json(
             self.url(f"/api/v1/incidents/{incident}"))["owner"])
+        self.assertEqual(self.client("resolve", incident, "--reason", "a test").returncode, 0)
+        self.stage.wait_for("a person resolved it", 10, lambda: fetch_json(
+            self.url(f"/api/v1/incidents/{incident}"))["state"] == "resolved")
 
     def test_a_second_process_on_the_same_data_is_refused(self):
         self.serve()
@@ -149,6 +156,10 @@ class ProgramTest(unittest.TestCase):
         done = self.client("kill", "on", "--data", str(self.folder / "data"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(switch.read_text().strip(), "on")
+        wrong = self.client("kill", "on", "--data", str(self.folder))
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("is not a data folder", wrong.stderr)
+        self.assertFalse((self.folder / "kill-switch").exists())
         # A switch that disappeared is on, also for the next process.
         switch.unlink()
         self.serve()

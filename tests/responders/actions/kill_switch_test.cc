@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -93,4 +94,21 @@ TEST_CASE("kill switch: a place that cannot be written is an error at the start"
     const auto failed = FileKillSwitch::open("/proc/no-such-folder/kill");
     REQUIRE_FALSE(failed.has_value());
     CHECK(failed.error().kind == ErrorKind::kUnavailable);
+}
+
+TEST_CASE("kill switch: can be switched on where no new file can be written", "[actions]") {
+    const Folder folder;
+    const auto created = FileKillSwitch::open(folder.file());
+    REQUIRE(created.has_value());
+    // What stands where the new file would be: as a full disk, it lets no file be made.
+    const auto in_the_way = folder.file() + "." + std::to_string(::getpid()) + ".new";
+    REQUIRE(std::filesystem::create_directory(in_the_way));
+    REQUIRE((*created)->set(true).has_value());
+    CHECK(kind_of((*created)->check_off()) == ErrorKind::kRefused);
+    CHECK(kind_of((*created)->set(false)) == ErrorKind::kUnavailable);
+    CHECK(kind_of((*created)->check_off()) == ErrorKind::kRefused);
+    // Nor may this one be written, but it can be taken away, which is on.
+    std::filesystem::remove(folder.file());
+    REQUIRE((*created)->set(true).has_value());
+    CHECK_FALSE((*created)->check_off().has_value());
 }
