@@ -164,8 +164,8 @@ void receive(const std::shared_ptr<Intake>& intake, std::string_view topic, cons
 }  // namespace
 
 void Receivers::add_otlp(http::Router& router) const {
-    const auto add = [&](std::string path, std::string_view topic, Decode decode) {
-        router.add("POST", std::move(path),
+    const auto add = [&](const std::string& path, std::string_view topic, Decode decode) {
+        router.add("POST", path,
                    [intake = intake_, topic, decode = std::move(decode)](http::Request request,
                                                                          http::Respond respond) {
                        receive(intake, topic, decode, std::move(request), std::move(respond));

@@ -142,7 +142,7 @@ Candidate base_of(const EntityId& entity, const Profile& profile, EventTime firs
                        1.0);
     candidate.score += kOnsetWeight * early * unexplained;
     reasons.push_back(gap.count() == 0
-                          ? std::string("Its symptoms began first.")
+                          ? std::string("None of the symptoms began before its own.")
                           : fmt::format("Its symptoms began {} after the first.", age_text(gap)));
     if (!profile.explained_by.empty()) {
         reasons.push_back(fmt::format("{} of its symptoms is explained by {}, which it depends on.",
@@ -169,6 +169,27 @@ double reach_of(const RecentChange& change) {
     return 0.5;
 }
 
+// Two clocks and a scrape's width lie between a change and its first symptom, so it may seem to
+// come after it.
+std::string when(const RecentChange& change, EventTime onset) {
+    if (change.latest_at <= onset)
+        return age_text(onset - change.latest_at) + " before its symptoms";
+    if (change.first_at <= onset) return "while its symptoms began";
+    return age_text(change.first_at - onset) +
+           " after its first symptom, which is as close as times can be compared";
+}
+
+// A deployment that another one replaced before the symptoms began no longer ran.
+bool is_replaced(const SuspectChange& suspect, const DiagnosisInput& input, EventTime onset) {
+    const auto& change = suspect.change;
+    if (change.kind != schemas::ChangeKind::kDeployment) return false;
+    return std::any_of(input.changes.begin(), input.changes.end(), [&](const auto& other) {
+        return other.entity == suspect.entity && other.change.kind == change.kind &&
+               reach_of(other.change) == 1.0 && other.change.first_at > change.latest_at &&
+               other.change.latest_at <= onset;
+    });
+}
+
 std::optional<Candidate> blame_change(const SuspectChange& suspect, const Profiles& profiles,
                                       EventTime first_onset, std::chrono::seconds window) {
     const auto found = profiles.find(suspect.entity);
@@ -185,13 +206,11 @@ std::optional<Candidate> blame_change(const SuspectChange& suspect, const Profil
     cause.onset = onset;
     cause.evidence.push_back(suspect.change.event);
     candidate.score += kChangeWeight * recency;
-    const auto lead = onset - std::min(suspect.change.latest_at, onset);
     cause.reasons.push_back(fmt::format(
-        "A {}{}{} came {} before its symptoms: a prior, not a proof.",
-        schemas::to_string(suspect.change.kind),
+        "A {}{}{} came {}: a prior, not a proof.", schemas::to_string(suspect.change.kind),
         suspect.change.version.empty() ? "" : " of " + clean(suspect.change.version, kNameBytesMax),
         suspect.change.actor.empty() ? "" : " by " + clean(suspect.change.actor, kNameBytesMax),
-        age_text(lead)));
+        when(suspect.change, onset)));
     if (deviates &&
         (has(found->second, Channel::kLogPattern) || has(found->second, Channel::kErrors))) {
         candidate.score += kPatternWeight * (1.0 - found->second.explained_ratio);
@@ -237,6 +256,9 @@ std::vector<Candidate> candidates_of(const DiagnosisInput& input, const Profiles
         }
     }
     for (const auto& suspect : input.changes) {
+        const auto found = profiles.find(suspect.entity);
+        const EventTime onset = found == profiles.end() ? first_onset : found->second.onset;
+        if (is_replaced(suspect, input, onset)) continue;
         auto candidate = blame_change(suspect, profiles, first_onset, input.change_window);
         if (candidate) candidates.push_back(*std::move(candidate));
     }

@@ -37,7 +37,10 @@ bool is_suspect_kind(schemas::ChangeKind kind) {
 }
 
 std::string shown(const Signal& signal) {
-    return fmt::format("{} {}", signal.kind, clean(signal.key, kNameBytesMax));
+    const auto name = clean(signal.name.empty() ? signal.key : signal.name, kNameBytesMax);
+    return signal.entity.empty() ? fmt::format("{} {}", signal.kind, name)
+                                 : fmt::format("{} {} of {}", signal.kind, name,
+                                               clean(signal.entity.value, kNameBytesMax));
 }
 
 }  // namespace

@@ -185,7 +185,10 @@ std::string follow_ups(const Incident& incident) {
     if (!acted(incident) && incident.plan) {
         out += "- The plan was not run. If it would have helped, consider the next mode for it.\n";
     }
-    if (incident.owner.empty()) out += "- Nobody acknowledged it: check that the page arrived.\n";
+    const bool approved = incident.plan && !incident.plan->approved_by.empty() &&
+                          incident.plan->approved_by != "autonomous";
+    if (incident.owner.empty() && !approved)
+        out += "- Nobody acknowledged it: check that the page arrived.\n";
     out += "- Give a verdict on the diagnosis, right or wrong: confidence rests on nothing else.\n";
     return out;
 }

@@ -160,7 +160,7 @@ Status Turn::on_new_policy(bool changed, std::string_view id) {
 }
 
 // Incidents that were held for want of permission, or of a runbook, are looked at again.
-Status Turn::reconsider(std::string reason, bool no_plan_too) {
+Status Turn::reconsider(const std::string& reason, bool no_plan_too) {
     VIGIE_TRY_ASSIGN(const auto open, memory_.open_incidents());
     for (const auto& id : open) {
         VIGIE_TRY_ASSIGN(auto item, memory_.load(id));

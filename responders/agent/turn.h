@@ -118,7 +118,7 @@ private:
     Status on_mode(const schemas::Decision& decision);
     Status on_kill(const schemas::Decision& decision);
     Status on_silence_end(std::string_view id);
-    Status reconsider(std::string reason, bool no_plan_too);
+    Status reconsider(const std::string& reason, bool no_plan_too);
     Result<std::string> silenced_by(const Case& item) const;
     Result<std::string> silence_of(const EntityId& entity) const;
     // record.cc

@@ -320,6 +320,29 @@ TEST_CASE("diagnose: a change is a prior and never a proof", "[agent]") {
         input.changes = {changed("service:checkout", "c", 1015)};
         CHECK(diagnose(input).causes[0].mechanism == Mechanism::kBadChange);
     }
+    SECTION("a deployment that was replaced before the onset is none") {
+        input.changes = {changed("service:checkout", "old", 900),
+                         changed("service:checkout", "new", 950)};
+        const auto causes = diagnose(input).causes;
+        REQUIRE(causes.size() == 2);
+        CHECK(causes[0].change_key == "new");
+    }
+    SECTION("one that was replaced after the onset, or in vain, still is") {
+        input.changes = {changed("service:checkout", "old", 900),
+                         changed("service:checkout", "new", 1005)};
+        CHECK(diagnose(input).causes.size() == 3);
+        input.changes[1] = changed("service:checkout", "new", 950);
+        input.changes[1].change.status = "failure";
+        CHECK(diagnose(input).causes.size() == 3);
+    }
+    SECTION("a change after the onset is not said to be before it") {
+        input.changes = {changed("service:checkout", "c", 1003)};
+        const auto reasons = diagnose(input).causes[0].reasons;
+        const bool told = std::any_of(reasons.begin(), reasons.end(), [](const auto& reason) {
+            return reason.find("came 3s after its first symptom") != std::string::npos;
+        });
+        CHECK(told);
+    }
     SECTION("long before it does not win") {
         input.observations = {seen("service:checkout", Channel::kLatency, 8, 4000)};
         input.changes = {changed("service:checkout", "c", 900)};
