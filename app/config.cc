@@ -54,10 +54,6 @@ void read_listen(Section& section, std::string_view key, Listen& listen) {
     listen.port = static_cast<std::uint16_t>(port);
 }
 
-bool is_loopback(const std::string& address) {
-    return address.starts_with("127.") || address == "::1";
-}
-
 void read_listeners(Section& section, Config& config) {
     read_listen(section, "api", config.api);
     read_listen(section, "otlp", config.otlp);
@@ -161,6 +157,10 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
 }
 
 }  // namespace
+
+bool is_loopback(const std::string& address) {
+    return address.starts_with("127.") || address == "::1";
+}
 
 std::expected<Config, ConfigErrors> load_config(const std::string& file) {
     if (file.empty()) return parse_config("", file, shipped_runbooks());

@@ -60,4 +60,7 @@ std::expected<Config, ConfigErrors> load_config(const std::string& file);
 std::expected<Config, ConfigErrors> parse_config(const std::string& text, const std::string& file,
                                                  std::vector<schemas::Runbook> shipped);
 
+// Whether only this machine can reach an address.
+bool is_loopback(const std::string& address);
+
 }  // namespace vigie::app

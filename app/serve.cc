@@ -42,6 +42,12 @@ void announce(const Config& config, const Vigie::Ports& ports, Log& log) {
               {"alertmanager",
                ports.alertmanager == 0 ? "off" : url(config.alertmanager, ports.alertmanager, tls)},
               {"data", config.data}});
+    for (const auto& [name, listen] :
+         {std::pair{"otlp", &config.otlp}, std::pair{"alertmanager", &config.alertmanager}}) {
+        if (!listen->enabled || is_loopback(listen->address)) continue;
+        log.warn("this receiver takes data from everyone who reaches it",
+                 {{"receiver", name}, {"address", listen->address}});
+    }
 }
 
 }  // namespace

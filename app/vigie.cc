@@ -14,6 +14,7 @@
 #include "app/pipeline.h"
 #include "app/section.h"
 #include "console/api.h"
+#include "console/guard.h"
 #include "console/views.h"
 #include "core/rng.h"
 #include "core/step_guard.h"
@@ -191,6 +192,9 @@ Result<std::unique_ptr<http::Server>> Vigie::Parts::start_server(std::string nam
     options.tls = config.tls;
     options.body_bytes_max = config.ingest.intake.body_bytes_max;
     if (&router == &api_router) {
+        // Without a token it listens on loopback, where only a page of another site could come by
+        // a name.
+        if (config.api_token.empty()) options.host_allowed = console::is_address_or_localhost;
         options.websocket_path = console::kStreamPath;
         options.on_websocket = api->websocket_handler();
     }

@@ -7,14 +7,6 @@ namespace vigie::console {
 
 namespace {
 
-// "127.0.0.1:9099", "[::1]:9099" or "localhost": what no name server can point elsewhere.
-bool is_address_or_localhost(std::string_view host) {
-    if (host.starts_with('[')) return true;
-    const auto name = host.substr(0, host.find(':'));
-    return name == "localhost" ||
-           (!name.empty() && name.find_first_not_of("0123456789.") == std::string_view::npos);
-}
-
 // Browsers send Origin with every POST; other programs do not. A page of another site has
 // another host there, or "null".
 std::optional<std::string_view> reason_against_browser(const http::Request& request,
@@ -35,6 +27,13 @@ std::optional<std::string_view> reason_against_browser(const http::Request& requ
 }
 
 }  // namespace
+
+bool is_address_or_localhost(std::string_view host) {
+    if (host.starts_with('[')) return true;
+    const auto name = host.substr(0, host.find(':'));
+    return name == "localhost" ||
+           (!name.empty() && name.find_first_not_of("0123456789.") == std::string_view::npos);
+}
 
 void add_security_headers(http::Response& response) {
     constexpr std::pair<const char*, const char*> kHeaders[] = {

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,10 @@ namespace vigie::console {
 
 // Nothing from elsewhere, no inline script or style, no frame around it.
 void add_security_headers(http::Response& response);
+
+// "127.0.0.1:9099", "[::1]:9099" or "localhost": what no name server can point elsewhere. A page
+// whose own name was made to lead here (DNS rebinding) sends that name.
+bool is_address_or_localhost(std::string_view host);
 
 // Why a request that changes something is refused, or nullopt: 403 when it comes from a page of
 // another origin, or without a token from a page under a host name; 401 when `token` is set and not

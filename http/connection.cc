@@ -249,6 +249,10 @@ std::optional<Refusal> Connection::check_header() const {
     if (hosts > 1 || (hosts == 0 && header.version() == 11)) {
         return Refusal{400, "malformed", "exactly one Host header is needed\n"};
     }
+    const auto& host_allowed = core_->options.host_allowed;
+    if (hosts == 1 && host_allowed && !host_allowed(view(header[bhttp::field::host]))) {
+        return Refusal{403, "host", "this name is not answered: use the address, or localhost\n"};
+    }
     // What is not exactly "chunked" another party on the way may understand differently, and see
     // the end of the request somewhere else.
     const auto codings = header.count(bhttp::field::transfer_encoding);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/log.h"
 #include "core/metrics.h"
@@ -55,6 +56,8 @@ public:
         std::chrono::seconds idle_timeout{120};    // Between requests, and to take one answer
         std::size_t connections_max = 4096;
         unsigned threads = 2;
+        // Which Host headers are answered; others get 403. Unset: all.
+        std::function<bool(std::string_view host)> host_allowed{};
         std::string websocket_path{};  // Empty: no WebSocket
         // A WebSocket client that does not even answer pings for so long is closed.
         std::chrono::seconds websocket_silence_max{60};

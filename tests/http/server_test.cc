@@ -421,4 +421,23 @@ TEST_CASE("server: an address that is taken is a conflict, a wrong one is invali
     CHECK_FALSE(start({.websocket_path = "/ws"}).has_value());
 }
 
+TEST_CASE("server: a name that is not answered is refused, for WebSockets too", "[http]") {
+    Site site;
+    site.router.add("GET", "/x", echo);
+    Server::Options options;
+    options.host_allowed = [](std::string_view host) { return host == "localhost:80"; };
+    options.websocket_path = "/stream";
+    options.on_websocket = [](const std::shared_ptr<WebSocket>&) {};
+    site.start(options);
+    const auto answer_to = [&](const std::string& head) {
+        RawClient client(site.server->port());
+        REQUIRE(client.send(head + "Connection: close\r\n\r\n"));
+        return client.read_to_end();
+    };
+    CHECK(answer_to("GET /x HTTP/1.1\r\nHost: localhost:80\r\n").starts_with("HTTP/1.1 200"));
+    CHECK(answer_to("GET /x HTTP/1.0\r\n").starts_with("HTTP/1.1 200"));
+    CHECK(answer_to("GET /x HTTP/1.1\r\nHost: evil.example\r\n").starts_with("HTTP/1.1 403"));
+    CHECK(answer_to("GET /stream HTTP/1.1\r\nHost: evil.example\r\n").starts_with("HTTP/1.1 403"));
+}
+
 }  // namespace vigie::http::test
