@@ -24,7 +24,7 @@ void wait_for(milliseconds duration, const std::stop_token& stop) {
     stopped.wait_for(lock, stop, duration, [] { return false; });
 }
 
-Thread::Thread(std::string name, std::function<void(const std::stop_token&)> body)
+Thread::Thread(const std::string& name, std::function<void(const std::stop_token&)> body)
     : thread_([name = name.substr(0, kThreadNameMax),
                body = std::move(body)](const std::stop_token& stop) {
           pthread_setname_np(pthread_self(), name.c_str());

@@ -19,7 +19,7 @@ namespace vigie::streams {
 // where streams/ and its buses get a thread from.
 class Thread {
 public:
-    Thread(std::string name, std::function<void(const std::stop_token&)> body);
+    Thread(const std::string& name, std::function<void(const std::stop_token&)> body);
     ~Thread();  // Asks to stop and waits.
     Thread(const Thread&) = delete;
     Thread& operator=(const Thread&) = delete;

@@ -141,9 +141,13 @@ private:
             batch_.Put(family, prefix + 'p', value);
         }
         for (const auto& [key, value] : step.state) {
-            const std::string row = prefix + 's' + key;
+            std::string row = prefix;
+            row += 's';
+            row += key;
             if (value) {
-                batch_.Put(family, row, std::string(1, kFormat) + *value);
+                std::string content(1, kFormat);
+                content += *value;
+                batch_.Put(family, row, content);
             } else {
                 batch_.Delete(family, row);
             }
@@ -185,15 +189,13 @@ void Committer::submit(Request request) {
                (queue_records_ + records > limits.append_queue_max ||
                 queue_bytes_ + bytes > limits.append_queue_bytes_max);
         if (!full) {
-            queue_.push_back(std::move(request));
             queue_records_ += records;
             queue_bytes_ += bytes;
             queue_records_gauge_.set(static_cast<double>(queue_records_));
+            queue_.push_back(std::move(request));
+            waiting_.notify_one();
+            return;
         }
-    }
-    if (!full) {
-        waiting_.notify_one();
-        return;
     }
     queue_full_.add();
     request.done(fail(ErrorKind::kOverloaded,
