@@ -65,7 +65,11 @@ void read_listeners(Section& section, Config& config) {
         if (files.certificate_file.empty() != files.key_file.empty()) {
             tls.complain("", "needs both certificate_file and key_file");
         }
-        if (!files.certificate_file.empty()) config.tls = files;
+        if (files.certificate_file.empty() || files.key_file.empty()) return;
+        if (const auto usable = http::check_tls(files); !usable) {
+            tls.complain("", usable.error().message);
+        }
+        config.tls = files;
     });
 }
 

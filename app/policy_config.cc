@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/redact.h"
+#include "responders/agent/gate.h"
 #include "responders/agent/plan.h"
 
 namespace vigie::app {
@@ -57,12 +58,24 @@ void add_runbook(std::vector<schemas::Runbook>& runbooks, schemas::Runbook runbo
     }
 }
 
-schemas::ModeRule read_mode_rule(Section& section) {
+// What no runbook does is never done: a rule about it is a slip of the pen.
+bool is_done_by(const std::vector<schemas::Runbook>& runbooks, std::string_view pattern) {
+    return std::any_of(runbooks.begin(), runbooks.end(), [pattern](const auto& runbook) {
+        return std::any_of(runbook.steps.begin(), runbook.steps.end(), [pattern](const auto& step) {
+            return agent::matches(pattern, step.action);
+        });
+    });
+}
+
+schemas::ModeRule read_mode_rule(Section& section, const std::vector<schemas::Runbook>& runbooks) {
     schemas::ModeRule rule;
     rule.action = section.text("action", "*");
     rule.target = section.text("target", "*");
     for (const auto* key : {"action", "target"}) {
         if (section.text(key, "*").empty()) section.complain(key, "must not be empty: * is all");
+    }
+    if (!rule.action.empty() && !is_done_by(runbooks, rule.action)) {
+        section.complain("action", fmt::format("no runbook has an action '{}'", rule.action));
     }
     const std::string mode = section.text("mode", "shadow");
     if (const auto known = schemas::parse_mode(mode)) {
@@ -153,8 +166,9 @@ Status read_runbook_folder(const std::string& folder, std::vector<schemas::Runbo
 }
 
 void read_agent(Section& section, schemas::Policy& policy) {
-    section.each("modes",
-                 [&policy](Section& rule) { policy.modes.push_back(read_mode_rule(rule)); });
+    section.each("modes", [&policy](Section& rule) {
+        policy.modes.push_back(read_mode_rule(rule, policy.runbooks));
+    });
     policy.confidence_min = section.number("confidence_min", policy.confidence_min, 0.5, 1);
     policy.outcomes_min = section.integer("outcomes_min", policy.outcomes_min, 10, 1'000'000);
     policy.actions_per_hour_max =

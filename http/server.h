@@ -22,6 +22,9 @@ struct TlsFiles {
     std::string key_file;          // PEM
 };
 
+// Whether a server could start with them now: kInvalid names the file and what is wrong.
+Status check_tls(const TlsFiles& files);
+
 // One WebSocket connection of a client. Safe to use from any thread while the shared pointer is
 // held.
 class WebSocket {

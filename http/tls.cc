@@ -47,6 +47,11 @@ Result<ssl::context> make_server_tls(const TlsFiles& files) {
     return context;
 }
 
+Status check_tls(const TlsFiles& files) {
+    const auto made = make_server_tls(files);
+    return made ? Status{} : fail(made.error());
+}
+
 Result<ssl::context> make_client_tls(const ClientOptions& options) {
     ssl::context context(ssl::context::tls_client);
     set_versions(context);

@@ -77,6 +77,12 @@ class ProgramTest(unittest.TestCase):
         self.write("agent:\n  modus: approve\n  confidence_min: 7\nlog: {level: loud}\n"
                    "ingest: {body_max: 1GiB}\n"
                    "detect: {rules: [{name: x, metric: up, threshold: a lot}]}\n")
+        more = self.folder / "more.yaml"
+        more.write_text("listen: {tls: {certificate_file: /nowhere.pem, key_file: /nowhere.key}}\n"
+                        "agent: {modes: [{action: kubernetes.rolback_deployment}]}\n")
+        also = run("check-config", str(more)).stderr
+        self.assertIn("/nowhere.pem", also)
+        self.assertIn("no runbook has an action 'kubernetes.rolback_deployment'", also)
         done = run("check-config", str(self.config))
         self.assertEqual(done.returncode, 1)
         for part in ("vigie.yaml:5:3: agent.modus: unknown option", "agent.confidence_min",
