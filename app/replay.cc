@@ -99,7 +99,7 @@ private:
             while (next < range.end) {
                 VIGIE_TRY_ASSIGN(const auto records, bus_.read(partition, next, kStep));
                 for (const auto& record : records) visit_(topic, record.message);
-                next += static_cast<streams::Offset>(records.size());
+                next = records.empty() ? range.end : records.back().offset + 1;
             }
         }
         return {};

@@ -177,7 +177,12 @@ Result<bool> Views::at_end() const {
     for (const auto& source : sources_) {
         VIGIE_TRY_ASSIGN(const auto range, bus_.range(source.partition));
         // What retention took away is not waited for.
-        if (std::max(source.next, range.begin) < range.end) return false;
+        const auto next = std::max(source.next, range.begin);
+        if (next >= range.end) continue;
+        // There may be holes only.
+        VIGIE_TRY_ASSIGN(const auto rest,
+                         bus_.read(source.partition, next, {1, std::chrono::milliseconds{0}}));
+        if (!rest.empty()) return false;
     }
     return true;
 }

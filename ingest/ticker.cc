@@ -16,6 +16,9 @@ namespace topics = schemas::topics;
 
 namespace {
 
+// How many records the newest is looked for among.
+constexpr std::size_t kLast = 1000;
+
 std::int64_t nanoseconds_of(const Clock& clock) {
     return clock.steady().time_since_epoch().count();
 }
@@ -52,10 +55,14 @@ Status Ticker::find_newest() {
     EventTime newest;
     for (const auto& [partition, key] : keys_) {
         VIGIE_TRY_ASSIGN(const auto range, bus_.range(partition));
-        if (range.end == range.begin) continue;
-        VIGIE_TRY_ASSIGN(const auto last,
-                         bus_.read(partition, range.end - 1, {1, std::chrono::milliseconds{0}}));
-        for (const auto& record : last) newest = std::max(newest, record.message.event_time);
+        // The last record: offsets may have holes, so further back until there is one.
+        for (streams::Offset back = 1; range.end - range.begin > back / 2; back *= 2) {
+            VIGIE_TRY_ASSIGN(const auto last,
+                             bus_.read(partition, std::max(range.end - back, range.begin),
+                                       {kLast, std::chrono::milliseconds{0}}));
+            for (const auto& record : last) newest = std::max(newest, record.message.event_time);
+            if (!last.empty()) break;
+        }
     }
     newest_.store(micros_of(newest));
     return {};

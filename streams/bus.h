@@ -18,7 +18,7 @@
 
 // The bus is an ordered, partitioned, replayable log, and the place where a step becomes
 // durable. This header says what the pipeline needs and nothing of how: streams/memory/,
-// streams/rocks/ and later streams/kafka/ implement it and pass tests/contract/.
+// streams/rocks/ and streams/kafka/ implement it and pass tests/contract/.
 namespace vigie::streams {
 
 struct TopicOptions {
@@ -67,7 +67,7 @@ public:
 
     // At most `records_max` records, in offset order within each partition, never the same
     // record twice unless the consumer was reopened; empty when nothing arrived within
-    // `wait_max`. kUnavailable when the bus does not answer: poll again later. kCorrupt when a
+    // `wait_max`. Assignments happen in here, and may take longer than that. kUnavailable when the bus does not answer: poll again later. kCorrupt when a
     // stored record fails its check: the message names topic, partition and offset.
     virtual Result<std::vector<Record>> poll(const PollLimits& limits) = 0;
 
@@ -107,7 +107,8 @@ public:
     Bus& operator=(const Bus&) = delete;
     virtual ~Bus() = default;
 
-    // Creates what is missing. kInvalid when a topic exists with another number of partitions.
+    // Creates what is missing. kInvalid when a topic exists with another number of partitions, or
+    // otherwise so that it cannot be used; then nothing is created.
     virtual Status ensure_topics(std::span<const TopicOptions> topics) = 0;
 
     // `listener` must outlive the consumer. kNotFound names the topic that does not exist.
@@ -123,11 +124,13 @@ public:
 
     // Reads without a group and without leaving a trace: for views, replay and the command
     // line. Starts at `from`, or at the oldest record kept when that is later; waits at most
-    // `wait_max` for the first record.
+    // `wait_max` for the first record, and longer only for a bus that answers late. An empty
+    // result says that nothing but holes lies between `from` and the end.
     virtual Result<std::vector<Record>> read(const Partition& partition, Offset from,
                                              const PollLimits& limits) const = 0;
 
-    // [oldest kept, next to be written).
+    // [oldest kept, next to be written). Because of holes it may be larger than the number of
+    // its records, and the last offset before the end may have none.
     struct Range {
         Offset begin = 0;
         Offset end = 0;

@@ -13,7 +13,9 @@
 // What travels on the bus.
 namespace vigie::streams {
 
-using Offset = std::int64_t;  // Position in one partition; the first record ever has offset 0.
+// Position in one partition. Offsets ascend and never repeat; between two records there may be
+// holes, offsets that no record ever had (on Kafka, the marks that end transactions).
+using Offset = std::int64_t;
 
 struct Partition {
     std::string topic;
@@ -45,6 +47,8 @@ struct Record {
     Partition partition;
     Offset offset = 0;
     Message message;
+    // Offsets in front of it that retention removed before this consumer had read them.
+    Offset removed_before = 0;
 };
 
 // The partition of a key: murmur2 with Kafka's seed, as Kafka's default partitioner does, so

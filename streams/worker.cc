@@ -202,8 +202,9 @@ Status Worker::process(Task& task, std::span<const Record> records) {
 
 Status Worker::apply(Task& task, const Record& record) {
     StepContext& context = task.context;
-    if (record.offset > task.next) {
-        const auto skipped = static_cast<std::uint64_t>(record.offset - task.next);
+    // A step from one offset to a later one is not enough to say so: offsets may have holes.
+    if (record.removed_before > 0) {
+        const auto skipped = static_cast<std::uint64_t>(record.removed_before);
         counters_->records_skipped.add(skipped);
         log_.error("records were removed by retention before the stage had read them",
                    {{"stage", options_.stage},

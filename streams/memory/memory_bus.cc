@@ -168,8 +168,10 @@ void MemoryBus::take(const Partition& partition, Offset from, std::size_t record
     const PartitionLog& log = *find_log(partition);
     for (Offset offset = std::max(from, log.begin); offset < log.end() && records_max != 0;
          ++offset, --records_max) {
-        records.push_back(
-            {partition, offset, log.messages[static_cast<std::size_t>(offset - log.begin)]});
+        Record record{partition, offset,
+                      log.messages[static_cast<std::size_t>(offset - log.begin)]};
+        record.removed_before = offset == log.begin ? offset - std::min(from, offset) : 0;
+        records.push_back(std::move(record));
     }
 }
 

@@ -134,6 +134,11 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
             VIGIE_TRY_ASSIGN(
                 auto found,
                 engine_.read(partition, {.from = from, .end = range.end, .records_max = share}));
+            Offset expected = held.next;
+            for (Record& record : found) {
+                record.removed_before = record.offset - expected;
+                expected = record.offset + 1;
+            }
             std::move(found.begin(), found.end(), std::back_inserter(records));
         }
         if (++entry == held_.end()) entry = held_.begin();

@@ -7,18 +7,14 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/contract/harness.h"
-
-// clang-format off
-#define CONTRACT(name) TEMPLATE_TEST_CASE("bus: " name, "[contract]", MemoryHarness, RocksHarness)
-// clang-format on
+#include "tests/contract/buses.h"
 
 namespace vigie::streams {
 
 using namespace std::chrono_literals;
 using Values = std::vector<std::string>;
 
-CONTRACT("records of one partition come back as sent, in order, with dense offsets") {
+CONTRACT("bus: records of one partition come back as sent, in order, at ascending offsets") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
@@ -40,12 +36,14 @@ CONTRACT("records of one partition come back as sent, in order, with dense offse
     CHECK((*records)[1].message == msg("", ""));
     CHECK(values_of(*records) == Values{binary + "v", "", "2", "3"});
     for (std::size_t i = 0; i < 4; ++i) {
-        CHECK((*records)[i].offset == static_cast<Offset>(i));
+        const Offset at_least = i == 0 ? 0 : (*records)[i - 1].offset + 1;
+        CHECK((*records)[i].offset >= at_least);
+        if (TestType::kDense) CHECK((*records)[i].offset == at_least);
         CHECK((*records)[i].partition == Partition{"in", 0});
     }
 }
 
-CONTRACT("a key always goes to the partition of Kafka's hash, in order") {
+CONTRACT("bus: a key always goes to the partition of Kafka's hash, in order") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 4).has_value());
@@ -69,7 +67,7 @@ CONTRACT("a key always goes to the partition of Kafka's hash, in order") {
     CHECK(total == 200);
 }
 
-CONTRACT("read starts anywhere, respects its limit, and leaves no trace") {
+CONTRACT("bus: read starts anywhere, respects its limit, and leaves no trace") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
@@ -77,19 +75,22 @@ CONTRACT("read starts anywhere, respects its limit, and leaves no trace") {
         REQUIRE(append_and_wait(bus, {msg("", std::to_string(i)), msg("", std::to_string(i + 1))})
                     .has_value());
     }
-    CHECK(values_of(*bus.read({"in", 0}, 3, {.records_max = 4, .wait_max = 0ms})) ==
+    const auto all = records_on(bus, "in");
+    REQUIRE(all.size() == 10);
+    CHECK(values_of(*bus.read({"in", 0}, all[3].offset, {.records_max = 4, .wait_max = 0ms})) ==
           Values{"3", "4", "5", "6"});
-    CHECK(values_of(*bus.read({"in", 0}, 9, kNow)) == Values{"9"});
-    CHECK(bus.read({"in", 0}, 10, kNow)->empty());
+    CHECK(values_of(*bus.read({"in", 0}, all[9].offset, kNow)) == Values{"9"});
+    CHECK(bus.read({"in", 0}, all[9].offset + 1, kNow)->empty());
     CHECK(bus.read({"in", 0}, 1000, kNow)->empty());
     CHECK(values_of(*bus.read({"in", 0}, -5, {.records_max = 1, .wait_max = 0ms})) == Values{"0"});
     const auto range = bus.range({"in", 0});
     CHECK(range->begin == 0);
-    CHECK(range->end == 10);
+    CHECK(range->end > all[9].offset);
+    if (TestType::kDense) CHECK(range->end == 10);
     CHECK(*bus.group_position("g", {"in", 0}) == 0);
 }
 
-CONTRACT("what does not exist is kNotFound") {
+CONTRACT("bus: what does not exist is kNotFound") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
@@ -111,7 +112,7 @@ CONTRACT("what does not exist is kNotFound") {
     CHECK(bus.range({"in", 0})->end == 0);
 }
 
-CONTRACT("ensure_topics keeps what is there and refuses another partition count") {
+CONTRACT("bus: ensure_topics keeps what is there and refuses another partition count") {
     TestType harness;
     REQUIRE(make_topics(harness.bus(), 3).has_value());
     REQUIRE(append_and_wait(harness.bus(), {msg("k", "1")}).has_value());
@@ -119,7 +120,7 @@ CONTRACT("ensure_topics keeps what is there and refuses another partition count"
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 3).has_value());
     CHECK(*bus.partition_count("in") == 3);
-    CHECK(bus.range({"in", partition_of("k", 3)})->end == 1);
+    CHECK(values_on(bus, "in", partition_of("k", 3)) == Values{"1"});
 
     const std::vector<TopicOptions> wrong{{.name = "fresh"}, {.name = "in", .partitions = 2}};
     CHECK(bus.ensure_topics(wrong).error().kind == ErrorKind::kInvalid);
@@ -131,7 +132,7 @@ CONTRACT("ensure_topics keeps what is there and refuses another partition count"
     }
 }
 
-CONTRACT("a record at the size limit is taken, one byte more is kInvalid") {
+CONTRACT("bus: a record at the size limit is taken, one byte more is kInvalid") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
@@ -147,27 +148,7 @@ CONTRACT("a record at the size limit is taken, one byte more is kInvalid") {
     CHECK((*records)[1].message.value == large);
 }
 
-CONTRACT("a full disk is kOverloaded, writes nothing, and passes") {
-    TestType harness;
-    REQUIRE(make_topics(harness.bus()).has_value());
-    REQUIRE(append_and_wait(harness.bus(), {msg("", "before")}).has_value());
-    harness.set_full(true);
-    CHECK(append_and_wait(harness.bus(), {msg("", "x")}).error().kind == ErrorKind::kOverloaded);
-    {
-        TestListener listener;
-        const auto consumer = harness.bus().subscribe({"g", {"in"}}, listener);
-        REQUIRE((*consumer)->poll(kNow)->size() == 1);
-        Step step{.input = {"in", 0}, .next = 1, .state = {{"k", "v"}}, .outputs = {}};
-        CHECK((*consumer)->commit(step).error().kind == ErrorKind::kOverloaded);
-        CHECK(*(*consumer)->store({"in", 0}).get("k") == std::nullopt);
-        CHECK(*(*consumer)->position({"in", 0}) == 0);
-    }
-    harness.set_full(false);
-    REQUIRE(append_and_wait(harness.bus(), {msg("", "after")}).has_value());
-    CHECK(values_on(harness.bus(), "in") == Values{"before", "after"});
-}
-
-CONTRACT("poll gives each record once, in order, in batches of the asked size") {
+CONTRACT("bus: poll gives each record once, in order, in batches of the asked size") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 3).has_value());
@@ -178,33 +159,40 @@ CONTRACT("poll gives each record once, in order, in batches of the asked size") 
     const auto consumer = *bus.subscribe({"g", {"in"}}, listener);
     std::map<Partition, Offset> next;
     std::set<std::string> seen;
+    const Waiting waiting(TestType::kPatience);
     while (true) {
         const auto records = consumer->poll({.records_max = 7, .wait_max = 0ms});
         REQUIRE(records.has_value());
         CHECK(records->size() <= 7);
-        if (records->empty()) break;
+        if (records->empty() && (seen.size() == 100 || waiting.over())) break;
         for (const Record& record : *records) {
-            CHECK(record.offset == next[record.partition]++);
+            CHECK(record.offset >= next[record.partition]);
+            if (TestType::kDense) CHECK(record.offset == next[record.partition]);
+            next[record.partition] = record.offset + 1;
             CHECK(seen.insert(record.message.value).second);
         }
     }
     CHECK(seen.size() == 100);
+    CHECK(stays_empty<TestType>(*consumer));
     CHECK(listener.owned == std::vector<std::int32_t>{0, 1, 2});
 }
 
-CONTRACT("a step is durable as a whole: state, outputs, position") {
+CONTRACT("bus: a step is durable as a whole: state, outputs, position") {
     TestType harness;
     REQUIRE(make_topics(harness.bus()).has_value());
     REQUIRE(append_and_wait(harness.bus(), {msg("", "1"), msg("", "2"), msg("", "3")}).has_value());
     const Partition in{"in", 0};
+    Offset next = 0;
     {
         TestListener listener;
         const auto consumer = *harness.bus().subscribe({"g", {"in"}}, listener);
-        REQUIRE(consumer->poll(kNow)->size() == 3);
+        const auto records = poll_records<TestType>(*consumer, 3);
+        REQUIRE(records.size() == 3);
+        next = records[1].offset + 1;
         const std::string binary("\0\xff", 2);
         REQUIRE(consumer
                     ->commit({.input = in,
-                              .next = 2,
+                              .next = next,
                               .state = {{"a", "1"}, {binary, binary}, {"gone", "x"}},
                               .outputs = {msg("", "o1", "out"), msg("", "o2", "out")}})
                     .has_value());
@@ -218,9 +206,9 @@ CONTRACT("a step is durable as a whole: state, outputs, position") {
     harness.reopen();
     TestListener listener;
     const auto consumer = *harness.bus().subscribe({"g", {"in"}}, listener);
-    CHECK(values_of(*consumer->poll(kNow)) == Values{"3"});
-    CHECK(*consumer->position(in) == 2);
-    CHECK(*harness.bus().group_position("g", in) == 2);
+    CHECK(values_of(poll_records<TestType>(*consumer, 1)) == Values{"3"});
+    CHECK(*consumer->position(in) == next);
+    CHECK(*harness.bus().group_position("g", in) == next);
     CHECK(*harness.bus().group_position("other", in) == 0);
     CHECK(values_on(harness.bus(), "out") == Values{"o1", "o2", "o3"});
     const Store& store = consumer->store(in);
@@ -238,13 +226,13 @@ CONTRACT("a step is durable as a whole: state, outputs, position") {
     CHECK(keys == Values{binary + "=" + binary, "a=1"});
 }
 
-CONTRACT("a step with a bad output writes nothing") {
+CONTRACT("bus: a step with a bad output writes nothing") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
     TestListener listener;
     const auto consumer = *bus.subscribe({"g", {"in"}}, listener);
-    REQUIRE(consumer->poll(kNow).has_value());
+    REQUIRE(poll_until<TestType>({consumer.get()}, [&] { return listener.assigned == 1; }));
     Step step{.input = {"in", 0}, .next = 5, .state = {{"k", "v"}}, .outputs = {}};
     step.outputs = {msg("", "ok", "out"),
                     msg("", std::string(kTestMessageBytesMax + 1, 'x'), "out")};
@@ -256,13 +244,13 @@ CONTRACT("a step with a bad output writes nothing") {
     CHECK(*consumer->position({"in", 0}) == 0);
 }
 
-CONTRACT("state is scanned in key order, by prefix, until told to stop") {
+CONTRACT("bus: state is scanned in key order, by prefix, until told to stop") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
     TestListener listener;
     const auto consumer = *bus.subscribe({"g", {"in"}}, listener);
-    REQUIRE(consumer->poll(kNow).has_value());
+    REQUIRE(poll_until<TestType>({consumer.get()}, [&] { return listener.assigned == 1; }));
     const std::string high = "p\xff";
     REQUIRE(consumer
                 ->commit({.input = {"in", 0},
@@ -292,7 +280,7 @@ CONTRACT("state is scanned in key order, by prefix, until told to stop") {
     CHECK(scan("zz", 99).empty());
 }
 
-CONTRACT("groups and partitions do not see each other's state") {
+CONTRACT("bus: groups and partitions do not see each other's state") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 2).has_value());
@@ -300,8 +288,8 @@ CONTRACT("groups and partitions do not see each other's state") {
     TestListener listener_b;
     const auto a = *bus.subscribe({"a", {"in"}}, listener_a);
     const auto b = *bus.subscribe({"b", {"in"}}, listener_b);
-    REQUIRE(a->poll(kNow).has_value());
-    REQUIRE(b->poll(kNow).has_value());
+    REQUIRE(poll_until<TestType>(
+        {a.get(), b.get()}, [&] { return listener_a.assigned == 2 && listener_b.assigned == 2; }));
     REQUIRE(a->commit({.input = {"in", 0}, .next = 7, .state = {{"k", "a0"}}, .outputs = {}})
                 .has_value());
     CHECK(*a->store({"in", 0}).get("k") == "a0");
@@ -311,33 +299,35 @@ CONTRACT("groups and partitions do not see each other's state") {
     CHECK(*a->position({"in", 1}) == 0);
 }
 
-CONTRACT("two members share the partitions, and the rest moves when one leaves") {
+CONTRACT("bus: two members share the partitions, and the rest moves when one leaves") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 3).has_value());
     TestListener first_listener;
     TestListener second_listener;
+    const std::vector<std::int32_t> all{0, 1, 2};
     auto first = *bus.subscribe({"g", {"in"}}, first_listener);
-    REQUIRE(first->poll(kNow).has_value());
-    CHECK(first_listener.owned == std::vector<std::int32_t>{0, 1, 2});
+    REQUIRE(poll_until<TestType>({first.get()}, [&] { return first_listener.owned == all; }));
 
     auto second = *bus.subscribe({"g", {"in"}}, second_listener);
-    REQUIRE(second->poll(kNow).has_value());
-    REQUIRE(first->poll(kNow).has_value());
-    CHECK(first_listener.owned == std::vector<std::int32_t>{0, 1});
-    CHECK(second_listener.owned == std::vector<std::int32_t>{2});
+    REQUIRE(poll_until<TestType>({second.get(), first.get()}, [&] {
+        return first_listener.owned.size() == 2 && second_listener.owned.size() == 1;
+    }));
+    std::set<std::int32_t> together(first_listener.owned.begin(), first_listener.owned.end());
+    together.insert(second_listener.owned.begin(), second_listener.owned.end());
+    CHECK(together.size() == 3);
     CHECK(first_listener.assigned == 3);  // What stays is not assigned again.
 
-    REQUIRE(first->commit({.input = {"in", 0}, .next = 4, .state = {{"k", "v"}}, .outputs = {}})
+    const Partition kept{"in", first_listener.owned.front()};
+    REQUIRE(first->commit({.input = kept, .next = 4, .state = {{"k", "v"}}, .outputs = {}})
                 .has_value());
     first.reset();
-    REQUIRE(second->poll(kNow).has_value());
-    CHECK(second_listener.owned == std::vector<std::int32_t>{0, 1, 2});
-    CHECK(*second->position({"in", 0}) == 4);
-    CHECK(*second->store({"in", 0}).get("k") == "v");
+    REQUIRE(poll_until<TestType>({second.get()}, [&] { return second_listener.owned == all; }));
+    CHECK(*second->position(kept) == 4);
+    CHECK(*second->store(kept).get("k") == "v");
 }
 
-CONTRACT("a member without partitions waits its turn and cannot commit") {
+CONTRACT("bus: a member without partitions waits its turn and cannot commit") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 1).has_value());
@@ -345,62 +335,28 @@ CONTRACT("a member without partitions waits its turn and cannot commit") {
     TestListener owner_listener;
     TestListener idle_listener;
     auto owner = *bus.subscribe({"g", {"in"}}, owner_listener);
-    REQUIRE(owner->poll(kNow)->size() == 1);
+    const auto records = poll_records<TestType>(*owner, 1);
+    REQUIRE(records.size() == 1);
     const auto idle = *bus.subscribe({"g", {"in"}}, idle_listener);
-    CHECK(idle->poll(kNow)->empty());
+    for (int i = 0; i < 3; ++i) {
+        CHECK(stays_empty<TestType>(*idle));
+        CHECK(stays_empty<TestType>(*owner));
+    }
     CHECK(idle_listener.owned.empty());
+    const Offset next = records[0].offset + 1;
     const Step step{
-        .input = {"in", 0}, .next = 1, .state = {{"k", "v"}}, .outputs = {msg("", "o", "out")}};
+        .input = {"in", 0}, .next = next, .state = {{"k", "v"}}, .outputs = {msg("", "o", "out")}};
     CHECK(idle->commit(step).error().kind == ErrorKind::kConflict);
     CHECK(bus.range({"out", 0})->end == 0);
     CHECK(*bus.group_position("g", {"in", 0}) == 0);
     REQUIRE(owner->commit(step).has_value());  // The newcomer took nothing away.
 
     owner.reset();
-    REQUIRE(idle->poll(kNow)->empty());
-    CHECK(idle_listener.owned == std::vector<std::int32_t>{0});
+    REQUIRE(poll_until<TestType>({idle.get()}, [&] { return idle_listener.assigned == 1; }));
     CHECK(*idle->store({"in", 0}).get("k") == "v");
 }
 
-CONTRACT("a moved partition is refused to the old owner before it has noticed") {
-    TestType harness;
-    Bus& bus = harness.bus();
-    REQUIRE(make_topics(bus, 2).has_value());
-    const std::string key = [] {
-        for (int i = 0;; ++i) {
-            if (partition_of(std::to_string(i), 2) == 1) return std::to_string(i);
-        }
-    }();
-    REQUIRE(append_and_wait(bus, {msg(key, "1"), msg(key, "2")}).has_value());
-    TestListener old_listener;
-    TestListener new_listener;
-    const auto old_member = *bus.subscribe({"g", {"in"}}, old_listener);
-    REQUIRE(old_member->poll(kNow)->size() == 2);
-
-    auto new_member = *bus.subscribe({"g", {"in"}}, new_listener);
-    CHECK(values_of(*new_member->poll(kNow)) == Values{"1", "2"});
-    const Step stale{.input = {"in", 1},
-                     .next = 2,
-                     .state = {{"k", "stale"}},
-                     .outputs = {msg("", "stale", "out")}};
-    CHECK(old_member->commit(stale).error().kind == ErrorKind::kConflict);
-    Step good = stale;
-    good.outputs[0].value = "good";
-    REQUIRE(new_member->commit(good).has_value());
-    CHECK(values_on(bus, "out") == Values{"good"});
-
-    // It comes back before the old owner polls: it must start from the store all the same.
-    new_member.reset();
-    CHECK(old_member->commit(stale).error().kind == ErrorKind::kConflict);
-    CHECK(old_member->poll(kNow)->empty());
-    CHECK(old_listener.assigned == 3);
-    CHECK(*old_member->position({"in", 1}) == 2);
-    CHECK(*old_member->store({"in", 1}).get("k") == "stale");
-    REQUIRE(old_member->commit({.input = {"in", 1}, .next = 2, .state = {}, .outputs = {}})
-                .has_value());
-}
-
-CONTRACT("a position may be set back: the records come again after reopening") {
+CONTRACT("bus: a position may be set back: the records come again after reopening") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
@@ -408,8 +364,8 @@ CONTRACT("a position may be set back: the records come again after reopening") {
     for (int round = 0; round < 2; ++round) {
         TestListener listener;
         const auto consumer = *bus.subscribe({"g", {"in"}}, listener);
-        CHECK(values_of(*consumer->poll(kNow)) == Values{"1", "2"});
-        CHECK(consumer->poll(kNow)->empty());
+        CHECK(values_of(poll_records<TestType>(*consumer, 2)) == Values{"1", "2"});
+        CHECK(stays_empty<TestType>(*consumer));
         REQUIRE(consumer->commit({.input = {"in", 0}, .next = 2, .state = {}, .outputs = {}})
                     .has_value());
         REQUIRE(consumer->commit({.input = {"in", 0}, .next = 0, .state = {}, .outputs = {}})
@@ -417,13 +373,13 @@ CONTRACT("a position may be set back: the records come again after reopening") {
     }
 }
 
-CONTRACT("a waiting poll and a waiting read wake up at the append") {
+CONTRACT("bus: a waiting poll and a waiting read wake up at the append") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus).has_value());
     TestListener listener;
     const auto consumer = *bus.subscribe({"g", {"in"}}, listener);
-    REQUIRE(consumer->poll(kNow)->empty());
+    REQUIRE(poll_until<TestType>({consumer.get()}, [&] { return listener.assigned == 1; }));
     std::atomic<int> waiting{0};
     // Far longer than the test may take: only waking up ends these waits.
     const PollLimits patient{.records_max = 10, .wait_max = 60s};
@@ -442,7 +398,7 @@ CONTRACT("a waiting poll and a waiting read wake up at the append") {
     CHECK(read == Values{"1"});
 }
 
-CONTRACT("many threads append, every answer is true, and nothing is lost or doubled") {
+CONTRACT("bus: many threads append, every answer is true, and nothing is lost or doubled") {
     TestType harness;
     Bus& bus = harness.bus();
     REQUIRE(make_topics(bus, 2).has_value());

@@ -56,6 +56,12 @@ inline constexpr std::size_t kTestMessageBytesMax = 1'000'000;
 
 class MemoryHarness {
 public:
+    // Offsets have no holes.
+    static constexpr bool kDense = true;
+    // How long what must come may take, and how long to look before nothing came.
+    static constexpr std::chrono::milliseconds kPatience{0};
+    static constexpr std::chrono::milliseconds kQuiet{0};
+
     Bus& bus() { return bus_; }
     void reopen() {}
     void set_full(bool full) { bus_.set_faults(Faults{.disk_full = full ? 1000U : 0U}); }
@@ -67,6 +73,10 @@ private:
 
 class RocksHarness {
 public:
+    static constexpr bool kDense = true;
+    static constexpr std::chrono::milliseconds kPatience{0};
+    static constexpr std::chrono::milliseconds kQuiet{0};
+
     RocksHarness() { open({}); }
     Bus& bus() { return *bus_; }
     rocks::RocksBus::Options options() const {
