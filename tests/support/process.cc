@@ -73,6 +73,11 @@ Process::~Process() {
     ::close(output_);
 }
 
+void Process::write_line(const std::string& line) {
+    const std::string text = line + "\n";
+    VIGIE_ASSERT(::write(input_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+}
+
 void Process::send_signal(int signal) {
     ::kill(id_, signal);
 }

@@ -29,6 +29,9 @@ public:
     // `wait_max` was over, kNotFound at the end of its output.
     Result<std::string> read_line(std::chrono::milliseconds wait_max);
 
+    // To its stdin, which must not be full.
+    void write_line(const std::string& line);
+
     void send_signal(int signal);
 
 private:

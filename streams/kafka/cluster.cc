@@ -1,0 +1,270 @@
+#include "streams/kafka/cluster.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "core/system_rng.h"
+#include "streams/checks.h"
+#include "streams/kafka/encoding.h"
+#include "streams/kafka/reader.h"
+#include "streams/runtime.h"
+
+namespace vigie::streams::kafka {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// Librdkafka counts headers and framing into a message, bytes_of() does not.
+constexpr std::size_t kFramingBytes = std::size_t{64} << 10U;
+constexpr std::size_t kReadersIdleMax = 4;
+constexpr milliseconds kSlice{500};
+// What is still under way when the bus closes.
+constexpr milliseconds kCloseWaitMax{3000};
+constexpr milliseconds kMetadataRetry{50};
+
+// Exactly-once rests on these.
+constexpr std::array kOurs{
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.instance.id",
+    "isolation.level",
+    "message.max.bytes",
+    "transactional.id",
+    "partition.assignment.strategy",
+};
+
+Status check_properties(const KafkaBus::Options& options) {
+    if (!options.properties.contains("bootstrap.servers") &&
+        !options.properties.contains("metadata.broker.list")) {
+        return fail(ErrorKind::kInvalid, "kafka property bootstrap.servers is missing");
+    }
+    for (const char* name : kOurs) {
+        if (options.properties.contains(name)) {
+            return fail(ErrorKind::kInvalid,
+                        fmt::format("kafka property {} is set by Vigie: remove it", name));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegistry& its_metrics,
+                 Log& its_log)
+    : options(std::move(opened)),
+      clock(its_clock),
+      metrics(its_metrics),
+      log(its_log),
+      unique_(options.instance.empty() ? fmt::format("{:016x}", system_seed()) : options.instance),
+      hooks_(its_log) {
+    hooks_.on_error = [this](rd_kafka_resp_err_t code) {
+        if (kind_of(code) == ErrorKind::kRefused) refused_ = code;
+    };
+}
+
+Cluster::~Cluster() = default;
+
+Result<std::unique_ptr<Cluster>> Cluster::open(KafkaBus::Options options, const Clock& clock,
+                                               MetricsRegistry& metrics, Log& log) {
+    VIGIE_TRY(check_properties(options));
+    std::unique_ptr<Cluster> cluster(new Cluster(std::move(options), clock, metrics, log));
+    VIGIE_TRY(cluster->connect());
+    return cluster;
+}
+
+Status Cluster::connect() {
+    VIGIE_TRY_ASSIGN(client_, open_consumer({{"isolation.level", "read_uncommitted"}}, hooks_));
+    VIGIE_TRY_ASSIGN(stable_, open_consumer({}, hooks_));
+    const SteadyTime until = deadline();
+    while (true) {
+        const rd_kafka_metadata_t* metadata = nullptr;
+        const auto code = rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, slice_ms(until));
+        const Owned<const rd_kafka_metadata_t> owner(metadata);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+        // Errors come to whoever polls.
+        rd_kafka_poll(client_.get(), 0);
+        const auto refused = static_cast<rd_kafka_resp_err_t>(refused_.load());
+        if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return fail(error_of(refused, "connect to kafka"));
+        if (over(until)) return fail(error_of(code, "connect to kafka"));
+    }
+}
+
+Properties Cluster::with_defaults(Properties defaults) const {
+    for (const auto& [name, value] : options.properties) defaults.insert_or_assign(name, value);
+    return defaults;
+}
+
+Result<Handle> Cluster::open_producer(const std::string& transactional_id, Hooks& hooks) const {
+    const Properties base = with_defaults({{"client.id", "vigie"},
+                                           {"compression.codec", "lz4"},
+                                           // A dead member holds readers up for so long.
+                                           {"transaction.timeout.ms", "10000"}});
+    return open_handle(RD_KAFKA_PRODUCER, base,
+                       {{"transactional.id", transactional_id},
+                        {"enable.idempotence", "true"},
+                        {"message.max.bytes", std::to_string(record_room() + kFramingBytes)}},
+                       hooks);
+}
+
+Result<Handle> Cluster::open_consumer(const Properties& ours, Hooks& hooks) const {
+    Properties all = ours;
+    all.insert({{"isolation.level", "read_committed"},
+                {"enable.auto.commit", "false"},
+                {"enable.auto.offset.store", "false"},
+                {"allow.auto.create.topics", "false"},
+                // What retention removed is counted, not stepped over in silence.
+                {"auto.offset.reset", "error"}});
+    return open_handle(RD_KAFKA_CONSUMER,
+                       with_defaults({{"client.id", "vigie"},
+                                      // Of each consumer, and each stage has one.
+                                      {"queued.max.messages.kbytes", "16384"}}),
+                       all, hooks);
+}
+
+std::size_t Cluster::record_room() const {
+    return std::max(options.record_bytes_max, kPartBytes);
+}
+
+Result<std::optional<std::int32_t>> Cluster::ask_partition_count(std::string_view topic) const {
+    const std::string name = full_name(topic);
+    const Owned<rd_kafka_topic_t> handle(rd_kafka_topic_new(client_.get(), name.c_str(), nullptr));
+    if (!handle) return fail(error_of(rd_kafka_last_error(), "look up topic " + name));
+    const SteadyTime until = deadline();
+    while (true) {
+        const rd_kafka_metadata_t* metadata = nullptr;
+        auto code = rd_kafka_metadata(client_.get(), 0, handle.get(), &metadata, slice_ms(until));
+        const Owned<const rd_kafka_metadata_t> owner(metadata);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
+            code = metadata->topics[0].err;
+            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return metadata->topics[0].partition_cnt;
+        }
+        if (kind_of(code) == ErrorKind::kNotFound || code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
+            return std::nullopt;
+        }
+        if (kind_of(code) != ErrorKind::kUnavailable || over(until)) {
+            return fail(error_of(code, "look up topic " + name));
+        }
+        // A leader is being elected, for instance.
+        if (metadata != nullptr) wait_for(kMetadataRetry, {});
+    }
+}
+
+Result<std::int32_t> Cluster::partition_count(std::string_view topic) const {
+    {
+        const std::scoped_lock lock(mutex_);
+        const auto known = partition_counts_.find(topic);
+        if (known != partition_counts_.end()) return known->second;
+    }
+    VIGIE_TRY_ASSIGN(const auto count, ask_partition_count(topic));
+    if (!count) return no_such_topic(topic);
+    const std::scoped_lock lock(mutex_);
+    partition_counts_.insert_or_assign(std::string(topic), *count);
+    return *count;
+}
+
+Status Cluster::check(const Partition& partition) const {
+    VIGIE_TRY_ASSIGN(const std::int32_t count, partition_count(partition.topic));
+    if (partition.index < 0 || partition.index >= count) return no_such_partition(partition);
+    return {};
+}
+
+Result<Bus::Range> Cluster::range(const Partition& partition, End end) const {
+    VIGIE_TRY(check(partition));
+    const std::string name = full_name(partition.topic);
+    rd_kafka_t* handle = end == End::kStable ? stable_.get() : client_.get();
+    Bus::Range range;
+    const SteadyTime until = deadline();
+    while (true) {
+        const auto code = rd_kafka_query_watermark_offsets(
+            handle, name.c_str(), partition.index, &range.begin, &range.end, slice_ms(until));
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return range;
+        if (kind_of(code) != ErrorKind::kUnavailable || over(until)) {
+            return fail(error_of(code, "ask for the range of " + to_string(partition)));
+        }
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT) wait_for(kMetadataRetry, {});
+    }
+}
+
+SteadyTime Cluster::deadline() const {
+    return clock.steady() + options.answer_wait_max;
+}
+
+bool Cluster::over(SteadyTime deadline) const {
+    const SteadyTime now = clock.steady();
+    const std::int64_t closing = close_at_ns_;
+    return now >= deadline || (closing >= 0 && now.time_since_epoch().count() >= closing);
+}
+
+int Cluster::slice_ms(SteadyTime deadline) const {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock.steady());
+    return static_cast<int>(std::clamp(left, milliseconds{1}, kSlice).count());
+}
+
+void Cluster::close_soon() {
+    close_at_ns_ = (clock.steady() + kCloseWaitMax).time_since_epoch().count();
+}
+
+Result<Cluster::Lease> Cluster::lease_reader() const {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!idle_readers_.empty()) {
+            auto reader = std::move(idle_readers_.back());
+            idle_readers_.pop_back();
+            return Lease(*this, std::move(reader));
+        }
+    }
+    VIGIE_TRY_ASSIGN(auto reader, Reader::open(*this));
+    return Lease(*this, std::move(reader));
+}
+
+Cluster::Lease::Lease(const Cluster& cluster, std::unique_ptr<Reader> reader)
+    : cluster_(cluster), reader_(std::move(reader)) {}
+
+Cluster::Lease::Lease(Lease&&) noexcept = default;
+
+Cluster::Lease::~Lease() {
+    if (!reader_) return;
+    reader_->stop();
+    const std::scoped_lock lock(cluster_.mutex_);
+    auto& idle = cluster_.idle_readers_;
+    if (idle.size() < kReadersIdleMax) idle.push_back(std::move(reader_));
+}
+
+Cluster::Slot Cluster::take_slot(std::string purpose) const {
+    const std::scoped_lock lock(mutex_);
+    int number = 0;
+    while (!slots_.insert({purpose, number}).second) ++number;
+    return {*this, std::move(purpose), number};
+}
+
+Cluster::Slot::Slot(Slot&& other) noexcept
+    : cluster_(std::exchange(other.cluster_, nullptr)),
+      purpose_(std::move(other.purpose_)),
+      number_(other.number_) {}
+
+Cluster::Slot::~Slot() {
+    if (cluster_ == nullptr) return;
+    const std::scoped_lock lock(cluster_->mutex_);
+    cluster_->slots_.erase({purpose_, number_});
+}
+
+std::string Cluster::Slot::transactional_id() const {
+    return fmt::format("{}vigie-{}-{}-{}", cluster_->options.prefix, purpose_, cluster_->unique_,
+                       number_);
+}
+
+std::string Cluster::Slot::instance_id() const {
+    if (cluster_->options.instance.empty()) return {};
+    return fmt::format("{}-{}", cluster_->options.instance, number_);
+}
+
+}  // namespace vigie::streams::kafka

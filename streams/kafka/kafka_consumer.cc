@@ -1,0 +1,343 @@
+#include "streams/kafka/kafka_consumer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "streams/checks.h"
+#include "streams/kafka/metrics.h"
+#include "streams/kafka/topics.h"
+#include "streams/runtime.h"
+
+namespace vigie::streams::kafka {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSlice{100};
+constexpr milliseconds kLeaveWaitMax{3000};
+constexpr milliseconds kGenerationRetry{50};
+// As the embedded log: passed by at most one record.
+constexpr std::size_t kBatchBytesMax = std::size_t{16} << 20U;
+
+std::string member_of(rd_kafka_t& handle) {
+    char* text = rd_kafka_memberid(&handle);
+    std::string member = text == nullptr ? "" : text;
+    rd_kafka_mem_free(&handle, text);
+    return member;
+}
+
+}  // namespace
+
+KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscription,
+                             AssignmentListener& listener, Changelog changelog)
+    : cluster_(cluster),
+      group_(subscription.group),
+      listener_(listener),
+      changelog_(std::move(changelog)),
+      slot_(cluster.take_slot(subscription.group)),
+      transaction_seconds_(
+          cluster.metrics.histogram(metrics::kTransactionSeconds, {{"of", group_}})),
+      resets_(cluster.metrics.counter(metrics::kRemoved, {{"group", group_}})),
+      hooks_(cluster.log) {
+    hooks_.on_rebalance = [this](rd_kafka_resp_err_t code, auto* partitions) {
+        on_rebalance(code, *partitions);
+    };
+    hooks_.on_error = [this](rd_kafka_resp_err_t code) {
+        no_broker_ = no_broker_ || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    };
+}
+
+Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluster,
+                                                           const Subscription& subscription,
+                                                           AssignmentListener& listener) {
+    std::int32_t partitions = 1;
+    for (const std::string& topic : subscription.topics) {
+        VIGIE_TRY_ASSIGN(const std::int32_t count, cluster.partition_count(topic));
+        partitions = std::max(partitions, count);
+    }
+    VIGIE_TRY_ASSIGN(partitions, ensure_state_topic(cluster, subscription.group, partitions));
+    std::unique_ptr<KafkaConsumer> consumer(new KafkaConsumer(
+        cluster, subscription, listener, Changelog(cluster, subscription.group, partitions)));
+    VIGIE_TRY(consumer->start(subscription));
+    return consumer;
+}
+
+Status KafkaConsumer::start(const Subscription& subscription) {
+    VIGIE_TRY_ASSIGN(producer_, Producer::open(cluster_, slot_.transactional_id()));
+    Properties ours{{"group.id", cluster_.full_name(group_)},
+                    {"partition.assignment.strategy", "cooperative-sticky"}};
+    if (const std::string instance = slot_.instance_id(); !instance.empty()) {
+        ours["group.instance.id"] = instance;
+    }
+    VIGIE_TRY_ASSIGN(handle_, cluster_.open_consumer(ours, hooks_));
+    rd_kafka_poll_set_consumer(handle_.get());
+    const PartitionList topics = make_list();
+    for (const std::string& topic : subscription.topics) {
+        rd_kafka_topic_partition_list_add(topics.get(), cluster_.full_name(topic).c_str(),
+                                          RD_KAFKA_PARTITION_UA);
+    }
+    const auto code = rd_kafka_subscribe(handle_.get(), topics.get());
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+    return fail(error_of(code, "subscribe group " + group_));
+}
+
+KafkaConsumer::~KafkaConsumer() {
+    leaving_ = true;
+    if (handle_) leave_group();
+}
+
+void KafkaConsumer::leave_group() {
+    const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(handle_.get()));
+    const ErrorObject error(rd_kafka_consumer_close_queue(handle_.get(), queue.get()));
+    if (error) return;
+    const SteadyTime until = cluster_.clock.steady() + kLeaveWaitMax;
+    while (rd_kafka_consumer_closed(handle_.get()) == 0 && cluster_.clock.steady() < until) {
+        const Owned<rd_kafka_event_t> event(rd_kafka_queue_poll(queue.get(), 50));
+        if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
+            rd_kafka_assign(handle_.get(), nullptr);
+        }
+    }
+}
+
+std::vector<Partition> KafkaConsumer::partitions_of(
+    const rd_kafka_topic_partition_list_t& list) const {
+    std::vector<Partition> partitions;
+    for (int i = 0; i < list.cnt; ++i) {
+        const std::string_view topic = list.elems[i].topic;
+        partitions.push_back(
+            {std::string(topic.substr(cluster_.options.prefix.size())), list.elems[i].partition});
+    }
+    return partitions;
+}
+
+void KafkaConsumer::on_rebalance(rd_kafka_resp_err_t code,
+                                 rd_kafka_topic_partition_list_t& partitions) {
+    Status status;
+    if (leaving_ || (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
+                     code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)) {
+        rd_kafka_assign(handle_.get(), nullptr);
+        if (!leaving_) status = fail(error_of(code, "join group " + group_));
+    } else if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        status = assign(partitions);
+    } else {
+        revoke(partitions);
+        const ErrorObject error(rd_kafka_incremental_unassign(handle_.get(), &partitions));
+        if (error) status = fail(error_of(rd_kafka_error_code(error.get()), "give partitions up"));
+    }
+    if (status) return;
+    broken_ = true;
+    failure_ = status.error();
+}
+
+Status KafkaConsumer::assign(rd_kafka_topic_partition_list_t& partitions) {
+    member_ = member_of(*handle_);
+    const auto given = partitions_of(partitions);
+    Status status = take_over(given, partitions);
+    const ErrorObject error(rd_kafka_incremental_assign(handle_.get(), &partitions));
+    if (status && error) {
+        status = fail(error_of(rd_kafka_error_code(error.get()), "take partitions over"));
+    }
+    VIGIE_TRY(status);
+    return given.empty() ? Status{} : listener_.on_assigned(given);
+}
+
+Status KafkaConsumer::take_over(const std::vector<Partition>& partitions,
+                                rd_kafka_topic_partition_list_t& starts) {
+    if (partitions.empty()) return {};
+    std::map<Partition, Held> taken;
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+        // Position first: what the old owner's transaction wrote with it is then in what the
+        // changelog has.
+        VIGIE_TRY_ASSIGN(const auto position, committed_position(cluster_, group_, partitions[i]));
+        VIGIE_TRY_ASSIGN(const auto range, cluster_.range(partitions[i], Cluster::End::kStable));
+        Held& held = taken[partitions[i]];
+        held.committed = position.value_or(0);
+        held.next = held.committed;
+        held.removed = std::max<Offset>(range.begin - held.next, 0);
+        if (held.removed > 0) resets_.add();
+        starts.elems[i].offset = std::max(held.next, range.begin);
+    }
+    VIGIE_TRY_ASSIGN(auto tables, changelog_.restore(partitions));
+    for (auto& [partition, held] : taken) {
+        held.store = std::move(tables.at(partition));
+        held_[partition] = std::move(held);
+    }
+    return {};
+}
+
+void KafkaConsumer::revoke(const rd_kafka_topic_partition_list_t& partitions) {
+    const auto lost = partitions_of(partitions);
+    if (!lost.empty()) listener_.on_revoked(lost);
+    for (const Partition& partition : lost) {
+        held_.erase(partition);
+        std::erase_if(batch_, [&](const Record& record) { return record.partition == partition; });
+    }
+}
+
+Partition KafkaConsumer::partition_of(const rd_kafka_message_t& message) const {
+    const std::string_view topic = rd_kafka_topic_name(message.rkt);
+    return {std::string(topic.substr(cluster_.options.prefix.size())), message.partition};
+}
+
+Result<std::vector<Record>> KafkaConsumer::poll(const PollLimits& limits) {
+    if (broken_) return fail(ErrorKind::kUnavailable, "this consumer failed: subscribe again");
+    batch_.clear();
+    batch_bytes_ = 0;
+    const SteadyTime until = cluster_.clock.steady() + limits.wait_max;
+    while (batch_.size() < limits.records_max && batch_bytes_ < kBatchBytesMax) {
+        const auto left = std::chrono::duration_cast<milliseconds>(until - cluster_.clock.steady());
+        const auto wait =
+            batch_.empty() ? std::clamp(left, milliseconds{0}, kSlice) : milliseconds{0};
+        const Owned<rd_kafka_message_t> message(
+            rd_kafka_consumer_poll(handle_.get(), static_cast<int>(wait.count())));
+        if (failure_) return fail(*std::exchange(failure_, std::nullopt));
+        if (!message) {
+            if (!batch_.empty() || no_broker_ || left <= milliseconds{0}) break;
+        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            take(*message);
+        } else {
+            VIGIE_TRY(on_poll_error(*message));
+        }
+    }
+    if (batch_.empty() && std::exchange(no_broker_, false)) {
+        return fail(ErrorKind::kUnavailable, "no Kafka broker answers");
+    }
+    return std::exchange(batch_, {});
+}
+
+void KafkaConsumer::take(const rd_kafka_message_t& message) {
+    const Partition partition = partition_of(message);
+    const auto held = held_.find(partition);
+    if (held == held_.end() || message.offset < held->second.next) return;
+    Record record = record_of(message, partition);
+    record.removed_before = std::exchange(held->second.removed, 0);
+    held->second.next = message.offset + 1;
+    batch_bytes_ += bytes_of(record.message);
+    batch_.push_back(std::move(record));
+}
+
+Status KafkaConsumer::on_poll_error(const rd_kafka_message_t& message) {
+    const auto code = message.err;
+    if (code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
+        // It left the group by itself and joins again: a revocation follows.
+        cluster_.log.warn("a step took longer than max.poll.interval.ms", {{"group", group_}});
+        return {};
+    }
+    Status status;
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message.rkt != nullptr) {
+        status = start_again(partition_of(message));
+    } else {
+        status = fail(error_of(code, "read for group " + group_));
+    }
+    // What was gathered would be lost: only a new consumer gives it again.
+    if (!status) broken_ = true;
+    return status;
+}
+
+// Retention removed what comes next: the oldest record kept follows.
+Status KafkaConsumer::start_again(const Partition& partition) {
+    const auto held = held_.find(partition);
+    if (held == held_.end()) return {};
+    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(partition, Cluster::End::kStable));
+    Held& here = held->second;
+    if (here.next > range.end) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("group {} stands at {}@{}, beyond the end {}: was the topic "
+                                "created anew?",
+                                group_, to_string(partition), here.next, range.end));
+    }
+    here.removed = std::max<Offset>(range.begin - here.next, 0);
+    resets_.add();
+    const PartitionList list = make_list();
+    rd_kafka_topic_partition_list_add(list.get(), cluster_.full_name(partition.topic).c_str(),
+                                      partition.index)
+        ->offset = std::max(range.begin, here.next);
+    const ErrorObject error(rd_kafka_seek_partitions(
+        handle_.get(), list.get(), static_cast<int>(cluster_.options.answer_wait_max.count())));
+    if (!error) return {};
+    return fail(error_of(rd_kafka_error_code(error.get()), "read " + to_string(partition)));
+}
+
+const Store& KafkaConsumer::store(const Partition& partition) const {
+    const auto held = held_.find(partition);
+    VIGIE_ASSERT(held != held_.end());
+    return *held->second.store;
+}
+
+Result<Offset> KafkaConsumer::position(const Partition& partition) const {
+    const auto held = held_.find(partition);
+    if (held != held_.end()) return held->second.committed;
+    VIGIE_TRY_ASSIGN(const auto position, committed_position(cluster_, group_, partition));
+    return position.value_or(0);
+}
+
+Result<std::vector<Outgoing>> KafkaConsumer::prepare(Step& step, const Held& held) const {
+    auto records = changelog_.encode(step.input, step.state, *held.store);
+    for (Message& message : step.outputs) {
+        VIGIE_TRY_ASSIGN(const std::int32_t count, cluster_.partition_count(message.topic));
+        VIGIE_TRY(check_size(message, cluster_.options.record_bytes_max));
+        const std::int32_t partition = streams::partition_of(message.key, count);
+        std::string topic = cluster_.full_name(message.topic);
+        records.push_back(outgoing_of(std::move(message), std::move(topic), partition));
+    }
+    return records;
+}
+
+// Without its generation a member's commit would be taken from anybody: a consumer that lost
+// its assignment says so before the coordinator is asked.
+bool KafkaConsumer::is_member() const {
+    return rd_kafka_assignment_lost(handle_.get()) == 0 && !member_.empty() &&
+           member_of(*handle_) == member_;
+}
+
+Status KafkaConsumer::commit(Step step) {
+    if (broken_) return fail(ErrorKind::kUnavailable, "this consumer failed: subscribe again");
+    const auto held = held_.find(step.input);
+    const auto not_ours = [&] {
+        return fail(ErrorKind::kConflict, fmt::format("{} belongs to another member of group {}",
+                                                      to_string(step.input), group_));
+    };
+    if (held == held_.end()) return not_ours();
+    VIGIE_TRY_ASSIGN(const auto records, prepare(step, held->second));
+    // Without a new position the old one is sent: it is what fences the step.
+    const Offset next = step.next.value_or(held->second.committed);
+    const PartitionList positions = make_list();
+    rd_kafka_topic_partition_list_add(positions.get(), cluster_.full_name(step.input.topic).c_str(),
+                                      step.input.index)
+        ->offset = next;
+    const SteadyTime start = cluster_.clock.steady();
+    const SteadyTime until = cluster_.deadline();
+    Status status;
+    while (true) {
+        const Owned<rd_kafka_consumer_group_metadata_t> member(
+            rd_kafka_consumer_group_metadata(handle_.get()));
+        // After the metadata was taken: so it is of this membership.
+        if (!member || !is_member()) return not_ours();
+        status = producer_->run(records, Producer::Offsets{positions.get(), member.get()});
+        // A rebalance that leaves us the partition makes a new generation too.
+        const bool again = !status && status.error().kind == ErrorKind::kConflict &&
+                           producer_->usable() && is_member() && !cluster_.over(until);
+        if (!again) break;
+        wait_for(kGenerationRetry, {});
+    }
+    transaction_seconds_.observe(
+        std::chrono::duration<double>(cluster_.clock.steady() - start).count());
+    if (status) {
+        held->second.store->apply(std::move(step.state));
+        held->second.committed = next;
+        return {};
+    }
+    cluster_.metrics
+        .counter(metrics::kTransactionsFailed,
+                 {{"of", group_}, {"kind", std::string(to_string(status.error().kind))}})
+        .add();
+    broken_ = !producer_->usable() || status.error().kind == ErrorKind::kUnavailable;
+    if (!broken_) return status;
+    return fail(ErrorKind::kUnavailable, status.error().message);
+}
+
+}  // namespace vigie::streams::kafka

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "streams/kafka/changelog.h"
+#include "streams/kafka/cluster.h"
+#include "streams/kafka/producer.h"
+
+namespace vigie::streams::kafka {
+
+// One member of a Kafka consumer group (cooperative-sticky) and the producer of its steps. Each
+// step is a transaction that the group's coordinator refuses when the member is not of the
+// current generation: so a member that was thought dead cannot write.
+class KafkaConsumer final : public Consumer {
+public:
+    static Result<std::unique_ptr<KafkaConsumer>> open(const Cluster& cluster,
+                                                       const Subscription& subscription,
+                                                       AssignmentListener& listener);
+    // Says goodbye to the group, so that others need not wait, but not for long.
+    ~KafkaConsumer() override;
+
+    Result<std::vector<Record>> poll(const PollLimits& limits) override;
+    const Store& store(const Partition& partition) const override;
+    Result<Offset> position(const Partition& partition) const override;
+    Status commit(Step step) override;
+
+private:
+    struct Held {
+        Offset committed = 0;
+        Offset next = 0;     // The first offset not yet given out.
+        Offset removed = 0;  // By retention, before the next record.
+        std::unique_ptr<TableStore> store;
+    };
+
+    KafkaConsumer(const Cluster& cluster, const Subscription& subscription,
+                  AssignmentListener& listener, Changelog changelog);
+    Status start(const Subscription& subscription);
+    void on_rebalance(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t& partitions);
+    Status assign(rd_kafka_topic_partition_list_t& partitions);
+    Status take_over(const std::vector<Partition>& partitions,
+                     rd_kafka_topic_partition_list_t& starts);
+    void revoke(const rd_kafka_topic_partition_list_t& partitions);
+    std::vector<Partition> partitions_of(const rd_kafka_topic_partition_list_t& list) const;
+    void take(const rd_kafka_message_t& message);
+    Status on_poll_error(const rd_kafka_message_t& message);
+    Status start_again(const Partition& partition);
+    Result<std::vector<Outgoing>> prepare(Step& step, const Held& held) const;
+    bool is_member() const;
+    void leave_group();
+    Partition partition_of(const rd_kafka_message_t& message) const;
+
+    const Cluster& cluster_;
+    const std::string group_;
+    AssignmentListener& listener_;
+    const Changelog changelog_;
+    const Cluster::Slot slot_;
+    Histogram& transaction_seconds_;
+    Counter& resets_;
+    std::map<Partition, Held> held_;
+    std::vector<Record> batch_;  // What the poll under way has gathered.
+    std::size_t batch_bytes_ = 0;
+    std::string member_;            // The id under which the partitions were given to us.
+    std::optional<Error> failure_;  // Of an assignment, inside poll.
+    bool no_broker_ = false;
+    bool leaving_ = false;
+    bool broken_ = false;  // Only a new consumer may go on.
+    Hooks hooks_;
+    std::unique_ptr<Producer> producer_;
+    Handle handle_;  // Last: it calls the hooks.
+};
+
+}  // namespace vigie::streams::kafka

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "core/metrics.h"
+
+// Every number the Kafka bus tells about itself.
+namespace vigie::streams::kafka::metrics {
+
+inline constexpr MetricName kRecords{"vigie_streams_kafka_records_total",
+                                     "Records that appends made durable on Kafka."};
+inline constexpr MetricName kTransactionSeconds{
+    "vigie_streams_kafka_transaction_seconds",
+    "Time of one transaction. Label of: append, or the group whose step it was."};
+// Labels `of` and `kind`: the error kind.
+inline constexpr MetricName kTransactionsFailed{"vigie_streams_kafka_transactions_failed_total",
+                                                "Transactions that did not commit."};
+inline constexpr MetricName kQueueRecords{"vigie_streams_kafka_queue_records",
+                                          "Records waiting for a transaction of appends."};
+inline constexpr MetricName kRefused{"vigie_streams_kafka_refused_total",
+                                     "Appends refused because a limit was reached."};
+// These three: label `group`.
+inline constexpr MetricName kRestored{"vigie_streams_kafka_restored_records_total",
+                                      "Changelog records read to restore state."};
+inline constexpr MetricName kRestoreLeft{
+    "vigie_streams_kafka_restore_left_records",
+    "Offsets of the changelog still to be read before the partitions being assigned start."};
+inline constexpr MetricName kRemoved{
+    "vigie_streams_kafka_positions_reset_total",
+    "Times that retention had removed the records at a group's position."};
+
+}  // namespace vigie::streams::kafka::metrics

@@ -1,0 +1,240 @@
+#include "streams/kafka/topics.h"
+
+#include <array>
+#include <functional>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "streams/checks.h"
+#include "streams/kafka/encoding.h"
+#include "streams/runtime.h"
+
+namespace vigie::streams::kafka {
+
+namespace {
+
+using std::chrono::milliseconds;
+using Configs = std::map<std::string, std::string, std::less<>>;
+
+constexpr milliseconds kRetry{50};
+// The broker's framing on top of the client's; see Cluster.
+constexpr std::size_t kBatchBytes = std::size_t{128} << 10U;
+
+// Sends one administrative request and waits for its answer.
+Result<Owned<rd_kafka_event_t>> ask(
+    const Cluster& cluster, rd_kafka_admin_op_t operation, std::string_view doing,
+    const std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& send) {
+    const Owned<rd_kafka_AdminOptions_t> options(
+        rd_kafka_AdminOptions_new(&cluster.client(), operation));
+    const auto wait_ms = static_cast<int>(cluster.options.answer_wait_max.count());
+    std::array<char, 256> reason{};
+    rd_kafka_AdminOptions_set_request_timeout(options.get(), wait_ms, reason.data(), reason.size());
+    if (operation == RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS) {
+        const ErrorObject error(rd_kafka_AdminOptions_set_require_stable_offsets(options.get(), 1));
+        VIGIE_ASSERT(!error);
+    }
+    const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(&cluster.client()));
+    send(options.get(), queue.get());
+    Owned<rd_kafka_event_t> answer;
+    const SteadyTime until = cluster.deadline();
+    while (!answer && !cluster.over(until)) {
+        answer.reset(rd_kafka_queue_poll(queue.get(), cluster.slice_ms(until)));
+    }
+    if (!answer) return fail(error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, doing));
+    const auto code = rd_kafka_event_error(answer.get());
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(error_of(code, doing));
+    return answer;
+}
+
+Configs configs_of(const Cluster& cluster, const TopicOptions& topic) {
+    Configs configs{{"cleanup.policy", topic.compacted ? "compact" : "delete"},
+                    {"max.message.bytes", std::to_string(cluster.record_room() + kBatchBytes)}};
+    if (topic.compacted) return configs;
+    configs["retention.bytes"] =
+        topic.retention_bytes == 0 ? "-1" : std::to_string(topic.retention_bytes);
+    configs["retention.ms"] =
+        topic.retention.count() == 0
+            ? "-1"
+            : std::to_string(std::chrono::duration_cast<milliseconds>(topic.retention).count());
+    return configs;
+}
+
+Status create(const Cluster& cluster, const TopicOptions& topic, const Configs& configs) {
+    const std::string name = cluster.full_name(topic.name);
+    const std::string doing = "create topic " + name;
+    std::array<char, 512> reason{};
+    const Owned<rd_kafka_NewTopic_t> wanted(
+        rd_kafka_NewTopic_new(name.c_str(), topic.partitions, cluster.options.replication_factor,
+                              reason.data(), reason.size()));
+    if (!wanted) return fail(ErrorKind::kInvalid, fmt::format("{}: {}", doing, reason.data()));
+    for (const auto& [key, value] : configs) {
+        rd_kafka_NewTopic_set_config(wanted.get(), key.c_str(), value.c_str());
+    }
+    rd_kafka_NewTopic_t* list = wanted.get();
+    VIGIE_TRY_ASSIGN(
+        const auto answer,
+        ask(cluster, RD_KAFKA_ADMIN_OP_CREATETOPICS, doing, [&](const auto* options, auto* queue) {
+            rd_kafka_CreateTopics(&cluster.client(), &list, 1, options, queue);
+        }));
+    std::size_t count = 0;
+    const auto* results = rd_kafka_CreateTopics_result_topics(
+        rd_kafka_event_CreateTopics_result(answer.get()), &count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto code = rd_kafka_topic_result_error(results[i]);
+        // Another process was quicker.
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            continue;
+        }
+        const char* why = rd_kafka_topic_result_error_string(results[i]);
+        return fail(kind_of(code), fmt::format("{}: {} ({})", doing, why == nullptr ? "" : why,
+                                               rd_kafka_err2name(code)));
+    }
+    // Brokers learn of it one after the other.
+    const SteadyTime until = cluster.deadline();
+    while (true) {
+        VIGIE_TRY_ASSIGN(const auto partitions, cluster.ask_partition_count(topic.name));
+        if (partitions) return {};
+        if (cluster.over(until)) return fail(error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, doing));
+        wait_for(kRetry, {});
+    }
+}
+
+Result<Configs> describe(const Cluster& cluster, const std::string& name) {
+    const std::string doing = "describe topic " + name;
+    const Owned<rd_kafka_ConfigResource_t> wanted(
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
+    rd_kafka_ConfigResource_t* list = wanted.get();
+    VIGIE_TRY_ASSIGN(const auto answer, ask(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, doing,
+                                            [&](const auto* options, auto* queue) {
+                                                rd_kafka_DescribeConfigs(&cluster.client(), &list,
+                                                                         1, options, queue);
+                                            }));
+    std::size_t count = 0;
+    const auto* resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(answer.get()), &count);
+    Configs configs;
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto code = rd_kafka_ConfigResource_error(resources[i]);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail(error_of(code, doing));
+        std::size_t entries = 0;
+        const auto* entry = rd_kafka_ConfigResource_configs(resources[i], &entries);
+        for (std::size_t j = 0; j < entries; ++j) {
+            const char* value = rd_kafka_ConfigEntry_value(entry[j]);
+            configs[rd_kafka_ConfigEntry_name(entry[j])] = value == nullptr ? "" : value;
+        }
+    }
+    return configs;
+}
+
+Status check_existing(const Cluster& cluster, const TopicOptions& topic) {
+    const std::string name = cluster.full_name(topic.name);
+    auto described = describe(cluster, name);
+    if (!described && described.error().kind == ErrorKind::kRefused) {
+        cluster.log.warn("topic not checked: not allowed to describe it", {{"topic", name}});
+        return {};
+    }
+    VIGIE_TRY(described);
+    Configs& now = *described;
+    const std::string policy = now["cleanup.policy"];
+    const bool compacted = policy.find("compact") != std::string::npos;
+    const bool deleted = policy.find("delete") != std::string::npos;
+    if (topic.compacted ? !compacted || deleted : compacted) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("topic {} exists with cleanup.policy={}, not {}: change it", name,
+                                policy, topic.compacted ? "compact" : "delete"));
+    }
+    const auto wanted = configs_of(cluster, topic);
+    const std::string& bytes_max = wanted.at("max.message.bytes");
+    if (std::strtoull(now["max.message.bytes"].c_str(), nullptr, 10) <
+        std::strtoull(bytes_max.c_str(), nullptr, 10)) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("topic {} exists with max.message.bytes={}, it needs {}: raise it",
+                                name, now["max.message.bytes"], bytes_max));
+    }
+    for (const char* key : {"retention.ms", "retention.bytes"}) {
+        if (!wanted.contains(key) || now[key] == wanted.at(key)) continue;
+        cluster.log.warn(
+            "topic keeps its own retention",
+            {{"topic", name}, {"option", key}, {"has", now[key]}, {"asked_for", wanted.at(key)}});
+    }
+    return {};
+}
+
+}  // namespace
+
+Status ensure_topics(const Cluster& cluster, std::span<const TopicOptions> topics) {
+    std::vector<const TopicOptions*> missing;
+    // Every check first: a refused call must not leave half of its topics.
+    for (const TopicOptions& topic : topics) {
+        VIGIE_TRY(check_topic(topic, 0));
+        VIGIE_TRY_ASSIGN(const auto partitions, cluster.ask_partition_count(topic.name));
+        VIGIE_TRY(check_topic(topic, partitions.value_or(0)));
+        if (partitions) {
+            VIGIE_TRY(check_existing(cluster, topic));
+        } else {
+            missing.push_back(&topic);
+        }
+    }
+    for (const TopicOptions* topic : missing) {
+        VIGIE_TRY(create(cluster, *topic, configs_of(cluster, *topic)));
+    }
+    return {};
+}
+
+Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view group,
+                                        std::int32_t partitions) {
+    TopicOptions topic{.name = state_topic(group), .partitions = partitions, .compacted = true};
+    VIGIE_TRY(check_topic(topic, 0));
+    VIGIE_TRY_ASSIGN(auto now, cluster.ask_partition_count(topic.name));
+    if (!now) {
+        VIGIE_TRY(create(cluster, topic, configs_of(cluster, topic)));
+        // Another process may have created it first.
+        VIGIE_TRY_ASSIGN(now, cluster.ask_partition_count(topic.name));
+    } else {
+        VIGIE_TRY(check_existing(cluster, topic));
+    }
+    return now.value_or(partitions);
+}
+
+Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::string_view group,
+                                                 const Partition& partition) {
+    const std::string name = cluster.full_name(partition.topic);
+    const std::string doing = fmt::format("ask for the position of group {}", group);
+    const PartitionList partitions = make_list();
+    rd_kafka_topic_partition_list_add(partitions.get(), name.c_str(), partition.index);
+    const Owned<rd_kafka_ListConsumerGroupOffsets_t> wanted(
+        rd_kafka_ListConsumerGroupOffsets_new(cluster.full_name(group).c_str(), partitions.get()));
+    rd_kafka_ListConsumerGroupOffsets_t* list = wanted.get();
+    const SteadyTime until = cluster.deadline();
+    while (true) {
+        VIGIE_TRY_ASSIGN(const auto answer, ask(cluster, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+                                                doing, [&](const auto* options, auto* queue) {
+                                                    rd_kafka_ListConsumerGroupOffsets(
+                                                        &cluster.client(), &list, 1, options,
+                                                        queue);
+                                                }));
+        std::size_t count = 0;
+        const auto* groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+            rd_kafka_event_ListConsumerGroupOffsets_result(answer.get()), &count);
+        auto code = RD_KAFKA_RESP_ERR__BAD_MSG;
+        if (count == 1) {
+            const auto* error = rd_kafka_group_result_error(groups[0]);
+            const auto* found = rd_kafka_group_result_partitions(groups[0]);
+            code = error != nullptr ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+            if (error == nullptr && found != nullptr && found->cnt == 1) {
+                code = found->elems[0].err;
+                const Offset offset = found->elems[0].offset;
+                if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+                    return offset >= 0 ? std::optional(offset) : std::nullopt;
+                }
+            }
+        }
+        if (kind_of(code) != ErrorKind::kUnavailable || cluster.over(until)) {
+            return fail(error_of(code, doing));
+        }
+        wait_for(kRetry, {});
+    }
+}
+
+}  // namespace vigie::streams::kafka

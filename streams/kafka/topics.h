@@ -1,0 +1,24 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "streams/kafka/cluster.h"
+
+// Administration of topics and groups.
+namespace vigie::streams::kafka {
+
+// As KafkaBus::ensure_topics.
+Status ensure_topics(const Cluster& cluster, std::span<const TopicOptions> topics);
+
+// The group's changelog, with so many partitions when it is missing. How many it has.
+Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view group,
+                                        std::int32_t partitions);
+
+// The committed position of any group; nullopt when it never committed one. Waits for
+// transactions under way that hold one.
+Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::string_view group,
+                                                 const Partition& partition);
+
+}  // namespace vigie::streams::kafka
