@@ -179,14 +179,27 @@ Status Cluster::check(const Partition& partition) const {
 
 Result<Bus::Range> Cluster::range(const Partition& partition, End end) const {
     VIGIE_TRY(check(partition));
-    const std::string name = full_name(partition.topic);
-    rd_kafka_t* handle = end == End::kStable ? stable_.get() : client_.get();
+    rd_kafka_t& handle = end == End::kStable ? *stable_ : *client_;
     Bus::Range range;
+    // The end first: what retention removes meanwhile must not turn the range around.
+    VIGIE_TRY_ASSIGN(range.end, ask_offset(handle, partition, RD_KAFKA_OFFSET_END));
+    VIGIE_TRY_ASSIGN(range.begin, ask_offset(handle, partition, RD_KAFKA_OFFSET_BEGINNING));
+    range.begin = std::min(range.begin, range.end);
+    return range;
+}
+
+// rd_kafka_query_watermark_offsets() would do both at once, and waits longer than it is told to.
+Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partition,
+                                   Offset which) const {
+    const std::string name = full_name(partition.topic);
     const SteadyTime until = deadline();
     while (true) {
-        const auto code = rd_kafka_query_watermark_offsets(
-            handle, name.c_str(), partition.index, &range.begin, &range.end, slice_ms(until));
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return range;
+        const PartitionList list = make_list();
+        auto* asked = rd_kafka_topic_partition_list_add(list.get(), name.c_str(), partition.index);
+        asked->offset = which;
+        auto code = rd_kafka_offsets_for_times(&handle, list.get(), slice_ms(until));
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[0].offset;
         if (kind_of(code) != ErrorKind::kUnavailable || over(until)) {
             return fail(error_of(code, "ask for the range of " + to_string(partition)));
         }

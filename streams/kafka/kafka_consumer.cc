@@ -335,9 +335,27 @@ Status KafkaConsumer::commit(Step step) {
         .counter(metrics::kTransactionsFailed,
                  {{"of", group_}, {"kind", std::string(to_string(status.error().kind))}})
         .add();
-    broken_ = !producer_->usable() || status.error().kind == ErrorKind::kUnavailable;
-    if (!broken_) return status;
-    return fail(ErrorKind::kUnavailable, status.error().message);
+    return after_failure(status.error());
+}
+
+// Nothing was written, or it is unknown: then only a new consumer may go on.
+Status KafkaConsumer::after_failure(Error error) {
+    const bool known = error.kind != ErrorKind::kUnavailable &&
+                       (error.kind != ErrorKind::kConflict || producer_->usable());
+    if (!known) {
+        broken_ = true;
+        return fail(ErrorKind::kUnavailable, std::move(error.message));
+    }
+    if (!producer_->usable()) {
+        producer_.reset();
+        auto opened = Producer::open(cluster_, slot_.transactional_id());
+        if (opened) {
+            producer_ = *std::move(opened);
+        } else {
+            broken_ = true;
+        }
+    }
+    return fail(std::move(error));
 }
 
 }  // namespace vigie::streams::kafka

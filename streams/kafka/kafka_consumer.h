@@ -49,6 +49,7 @@ private:
     Status on_poll_error(const rd_kafka_message_t& message);
     Status start_again(const Partition& partition);
     Result<std::vector<Outgoing>> prepare(Step& step, const Held& held) const;
+    Status after_failure(Error error);
     bool is_member() const;
     void leave_group();
     Partition partition_of(const rd_kafka_message_t& message) const;

@@ -141,6 +141,8 @@ Status Producer::abort(Error cause) {
         usable_ = false;
         break;
     }
+    // Its sequence numbers have a gap now, which brokers refuse: a new one begins at zero.
+    if (refused_) usable_ = false;
     const bool fenced = cause.kind == ErrorKind::kConflict;
     return fail(refused_ && !fenced ? *std::exchange(refused_, std::nullopt) : std::move(cause));
 }

@@ -68,7 +68,8 @@ public:
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
 
-    void kill() const { ::kill(pid_, SIGKILL); }
+    void kill() const { send_signal(SIGKILL); }
+    void send_signal(int signal) const { ::kill(pid_, signal); }
     // The status as waitpid says it.
     int wait() {
         int status = 0;

@@ -78,6 +78,10 @@ void Process::write_line(const std::string& line) {
     VIGIE_ASSERT(::write(input_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
 }
 
+void Process::close_input() {
+    ::close(std::exchange(input_, -1));
+}
+
 void Process::send_signal(int signal) {
     ::kill(id_, signal);
 }

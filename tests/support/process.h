@@ -32,6 +32,9 @@ public:
     // To its stdin, which must not be full.
     void write_line(const std::string& line);
 
+    // Its stdin ends.
+    void close_input();
+
     void send_signal(int signal);
 
 private:
