@@ -13,6 +13,7 @@ void describe(Io& io, detail::Of<Evidence> auto& value) {
     io.field("entity", value.entity);
     io.field("at", value.at);
     io.field("cleared_at", value.cleared_at);
+    io.field("ended", value.ended);
     io.field("symptom", value.symptom);
     io.field("score", value.score);
     io.field("text", value.text);

@@ -25,6 +25,7 @@ void describe(Io& io, detail::Of<Anomaly> auto& value) {
     io.field("detector", value.detector);
     io.field("key", value.key);
     io.field("firing", value.firing);
+    io.field("ended", value.ended);
     io.field("symptom", value.symptom);
     io.field("severity", value.severity);
     io.field("entity", value.entity);

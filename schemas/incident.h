@@ -18,6 +18,7 @@
 namespace vigie::schemas {
 
 enum class Severity : std::uint8_t;
+enum class Ended : std::uint8_t;
 
 enum class IncidentState : std::uint8_t {
     kOpen,
@@ -40,6 +41,7 @@ struct Evidence {
     EntityId entity;
     EventTime at;                         // Onset.
     std::optional<EventTime> cleared_at;  // Set when the symptom is over.
+    std::optional<Ended> ended;           // Set when it ended without that: silent or adapted.
     bool symptom = false;                 // Must clear before the incident resolves.
     double score = 0;
     std::string text;  // One sentence; text from outside, shown and never interpreted.

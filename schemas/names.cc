@@ -10,6 +10,9 @@ std::string_view to_string(Severity value) {
 std::string_view to_string(Symptom value) {
     return detail::name_of(value);
 }
+std::string_view to_string(Ended value) {
+    return detail::name_of(value);
+}
 std::string_view to_string(ChangeKind value) {
     return detail::name_of(value);
 }
@@ -37,6 +40,9 @@ std::string_view to_string(Risk value) {
 
 std::optional<Severity> parse_severity(std::string_view text) {
     return detail::parse_name<Severity>(text);
+}
+std::optional<Ended> parse_ended(std::string_view text) {
+    return detail::parse_name<Ended>(text);
 }
 std::optional<DecisionKind> parse_decision_kind(std::string_view text) {
     return detail::parse_name<DecisionKind>(text);

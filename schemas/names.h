@@ -24,6 +24,8 @@ template <>
 inline constexpr auto kNames<Symptom> = std::to_array<string_view>(
     {"latency", "errors", "traffic", "saturation", "absence", "log_pattern", "other"});
 template <>
+inline constexpr auto kNames<Ended> = std::to_array<string_view>({"calm", "silent", "adapted"});
+template <>
 inline constexpr auto kNames<ChangeKind> = std::to_array<string_view>(
     {"commit", "build", "test_run", "deployment", "configuration", "scaling", "topology"});
 template <>

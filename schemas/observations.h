@@ -43,11 +43,19 @@ enum class Symptom : std::uint8_t {
     kOther
 };
 
+// How a detector stopped claiming an anomaly. Only kCalm is recovery.
+enum class Ended : std::uint8_t {
+    kCalm,     // The values are usual again.
+    kSilent,   // Nothing is left to judge by, such as data. Told anew, calm or firing, once it is.
+    kAdapted,  // The values stayed unusual for so long that they are the new normal.
+};
+
 // From a detector. A claim that can be checked: every number needed to redo the decision.
 struct Anomaly {
-    std::string detector;  // "seasonal", "rule:HighLatency", "trace.errors", …
-    std::string key;       // Equal for the same anomaly over its life: detector + series.
-    bool firing = true;    // False once, when it is over.
+    std::string detector;        // "seasonal", "rule:HighLatency", "trace.errors", …
+    std::string key;             // Equal for the same anomaly over its life: detector + series.
+    bool firing = true;          // False when it is over: once, or again as calm after kSilent.
+    std::optional<Ended> ended;  // Absent while it fires, and ignored then. See ended_of().
     Symptom symptom = Symptom::kOther;
     Severity severity =
         Severity::kInfo;  // kInfo is evidence only; from kWarning it opens an incident.
@@ -66,6 +74,12 @@ struct Anomaly {
 
     bool operator==(const Anomaly&) const = default;
 };
+
+// How an anomaly ended; only asked when it does not fire. A record without `ended`, from before
+// the field or from a foreign detector, counts as calm then.
+inline Ended ended_of(const Anomaly& anomaly) {
+    return anomaly.ended.value_or(Ended::kCalm);
+}
 
 struct Forecast {
     EntityId entity;
@@ -112,7 +126,9 @@ struct Change {
 // Names as they are in JSON: "critical", "log_pattern", "test_run", …
 std::string_view to_string(Severity value);
 std::string_view to_string(Symptom value);
+std::string_view to_string(Ended value);
 std::string_view to_string(ChangeKind value);
 std::optional<Severity> parse_severity(std::string_view text);
+std::optional<Ended> parse_ended(std::string_view text);
 
 }  // namespace vigie::schemas

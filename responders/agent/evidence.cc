@@ -53,7 +53,7 @@ Result<bool> Turn::add_evidence(Case& item, const Signal& signal) {
     }
     const bool symptom = signal.severity >= schemas::Severity::kWarning;
     incident.evidence.push_back({meta_.id, signal.kind, signal.key, signal.entity, signal.onset,
-                                 std::nullopt, symptom, signal.score, signal.text});
+                                 std::nullopt, std::nullopt, symptom, signal.score, signal.text});
     const auto name = evidence_name(signal.kind, signal.key);
     item.work.tracks[name] = {signal.channel, signal.seen_at};
     memory_.set_incident_of(name, incident.id);
@@ -128,7 +128,7 @@ Status Turn::gather(Case& item) {
         ++attached;
         incident.evidence.push_back(
             {change->event, "change", change->key, change->entity, change->first_at, std::nullopt,
-             false, 0,
+             std::nullopt, false, 0,
              clean(fmt::format("{} {} {} {}", schemas::to_string(change->kind), change->version,
                                change->status, change->summary))});
         memory_.set_suspecting(change->key, incident.id);

@@ -164,8 +164,8 @@ Status Turn::on_new_signal(const Signal& signal) {
     }
     if (opens(signal)) return open(signal);
     LooseEvidence loose;
-    loose.evidence = {meta_.id, signal.kind, signal.key,   signal.entity, signal.onset,
-                      {},       false,       signal.score, signal.text};
+    loose.evidence = {meta_.id, signal.kind, signal.key, signal.entity, signal.onset,
+                      {},       {},          false,      signal.score,  signal.text};
     loose.channel = signal.channel;
     loose.seen_at = signal.seen_at;
     VIGIE_TRY_ASSIGN(const bool is_new, world_.keep_loose(loose, now_));

@@ -129,6 +129,33 @@ TEST_CASE("events: unknown fields are ignored, absent ones keep their default", 
     CHECK(*decode(edited("/datacontenttype", "")) == expected);
 }
 
+TEST_CASE("events: an anomaly says how it ended, or is taken as calm", "[schemas]") {
+    Event event = samples::full_events().at(1).second;
+    auto& anomaly = std::get<Anomaly>(event.data);
+    for (const auto& [ended, name] : {std::pair{Ended::kCalm, "calm"},
+                                      {Ended::kSilent, "silent"},
+                                      {Ended::kAdapted, "adapted"}}) {
+        anomaly.ended = ended;
+        CHECK(parse_json(encode(event))->at("data").at("ended") == name);
+        const auto back = decode(encode(event));
+        REQUIRE(back);
+        CHECK(ended_of(std::get<Anomaly>(back->data)) == ended);
+    }
+    Json json = *parse_json(encode(event));
+    json["data"].erase("ended");  // As records were before the field, and as others may be.
+    const auto old = decode(dump_json(json));
+    REQUIRE(old);
+    CHECK(!std::get<Anomaly>(old->data).ended);
+    CHECK(ended_of(std::get<Anomaly>(old->data)) == Ended::kCalm);
+    json["data"]["ended"] = "gone";
+    const auto refused = decode(dump_json(json));
+    REQUIRE(!refused);
+    CHECK(refused.error().message == "/data/ended: not one of the allowed values");
+    anomaly.firing = true;
+    anomaly.ended.reset();
+    CHECK(!parse_json(encode(event))->at("data").contains("ended"));
+}
+
 TEST_CASE("events: numbers that are not finite are null and come back as NaN", "[schemas]") {
     Event event = samples::full_events().at(1).second;
     auto& anomaly = std::get<Anomaly>(event.data);
@@ -201,6 +228,9 @@ TEST_CASE("events: names of enumerators read back", "[schemas]") {
     CHECK(to_string(IncidentState::kReopened) == "reopened");
     CHECK(to_string(Mechanism::kUnknown) == "unknown");
     CHECK(to_string(Symptom::kOther) == "other");
+    CHECK(to_string(Ended::kAdapted) == "adapted");
+    CHECK(parse_ended("silent") == Ended::kSilent);
+    CHECK(!parse_ended(""));
     CHECK(to_string(ChangeKind::kTopology) == "topology");
     CHECK(to_string(ActionPhase::kExecute) == "execute");
     CHECK(parse_severity("critical") == Severity::kCritical);
