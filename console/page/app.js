@@ -184,12 +184,19 @@ function renderPlan(incident) {
       decideButton("reject", "Reject…", { plan: plan.id, title: "Reject this plan", text: "Nothing will be changed; the incident goes to a person.", confirm: "Reject" })) : null);
 }
 
+function symptomState(item) {
+  if (item.cleared_at) return ["cleared ", time(item.cleared_at)];
+  if (item.ended === "silent") return "data stopped";
+  if (item.ended === "adapted") return "new normal";
+  return item.symptom ? "present" : "–";
+}
+
 function renderEvidence(incident) {
   const evidence = list(incident.evidence);
   const row = (item) => el("tr", {},
     el("td", { class: "nowrap" }, time(item.at)), el("td", {}, item.kind), el("td", {}, el("code", {}, item.entity)),
     el("td", { class: "wide" }, item.text),
-    el("td", { class: "nowrap" }, item.cleared_at ? ["cleared ", time(item.cleared_at)] : item.symptom ? "present" : "–"));
+    el("td", { class: "nowrap" }, symptomState(item)));
   const heading = (text) => el("th", { scope: "col" }, text);
   return el("section", { class: "panel", "aria-labelledby": "evidence-title" },
     el("h2", { id: "evidence-title" }, "Evidence"),

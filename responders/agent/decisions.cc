@@ -4,6 +4,7 @@
 
 #include "responders/agent/notices.h"
 #include "responders/agent/postmortem.h"
+#include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
 

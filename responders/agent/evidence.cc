@@ -189,6 +189,7 @@ Status Turn::after_evidence(Case& item) {
     auto& incident = item.incident;
     VIGIE_TRY(gather(item));
     VIGIE_TRY(watch_symptoms(item));
+    VIGIE_TRY(tell_unverified(item));
     if (item.work.overflow) return {};
     switch (incident.state) {
         case IncidentState::kDiagnosing:

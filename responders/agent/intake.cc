@@ -8,6 +8,7 @@
 #include "responders/agent/correlate.h"
 #include "responders/agent/limits.h"
 #include "responders/agent/notices.h"
+#include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
 
@@ -56,6 +57,12 @@ Status Turn::on_signal(const Signal& signal) {
         memory_.forget_symptom(name);
     }
     if (signal.firing) return on_new_signal(signal);
+    if (signal.ended == schemas::Ended::kSilent) {
+        audit("signal dropped", meta_.id.value,
+              fmt::format("dropped: {} is no longer judged; what is known of it stays",
+                          shown(signal)));
+        return {};
+    }
     VIGIE_TRY_ASSIGN(const bool dropped, world_.drop_loose(name));
     audit(dropped ? "evidence ended" : "signal dropped", meta_.id.value,
           dropped ? fmt::format("{} is over; no incident had it", shown(signal))
@@ -74,8 +81,11 @@ Status Turn::on_known_signal(Case& item, const Signal& signal) {
         return {};
     }
     track.seen_at = signal.seen_at;
-    if (!signal.firing) return on_clear(item, *evidence, signal);
-    if (evidence->cleared_at) return on_return(item, *evidence, signal);
+    if (!signal.firing) {
+        const bool calm = signal.ended == schemas::Ended::kCalm;
+        return calm ? on_clear(item, *evidence, signal) : on_unclear_end(item, *evidence, signal);
+    }
+    if (evidence->cleared_at || evidence->ended) return on_return(item, *evidence, signal);
     return on_repeat(item, *evidence, signal);
 }
 
@@ -106,6 +116,7 @@ Status Turn::on_repeat(Case& item, Evidence& evidence, const Signal& signal) {
         }
         if (became_symptom) {
             evidence.symptom = true;
+            tell_firing(item, "page");
             VIGIE_TRY(after_evidence(item));
         }
     }
@@ -114,7 +125,9 @@ Status Turn::on_repeat(Case& item, Evidence& evidence, const Signal& signal) {
 }
 
 Status Turn::on_return(Case& item, Evidence& evidence, const Signal& signal) {
+    const bool was_silent = evidence.ended == schemas::Ended::kSilent;
     evidence.cleared_at.reset();
+    evidence.ended.reset();
     evidence.symptom = evidence.symptom || opens(signal);
     evidence.score = std::max(evidence.score, signal.score);
     const auto reason = fmt::format("{} fires again", shown(signal));
@@ -125,7 +138,11 @@ Status Turn::on_return(Case& item, Evidence& evidence, const Signal& signal) {
         VIGIE_TRY(reopen(item, reason));
     } else if (!is_closed(item.incident.state)) {
         touch(reason);
-        if (evidence.symptom) note_presence(item, evidence.entity, signal.seen_at);
+        if (evidence.symptom) {
+            note_presence(item, evidence.entity, signal.seen_at);
+            // What fell silent is known already; anything else is worth waking somebody.
+            tell_firing(item, was_silent ? "update" : "page");
+        }
         VIGIE_TRY(after_evidence(item));
     }
     finish(item);
@@ -141,12 +158,39 @@ Status Turn::on_clear(Case& item, Evidence& evidence, const Signal& signal) {
         return {};
     }
     evidence.cleared_at = signal.seen_at;
+    evidence.ended.reset();
     const auto reason = fmt::format("{} cleared", shown(signal));
     audit("signal merged", meta_.id.value,
           fmt::format("merged into {}: {}", item.incident.id.value, reason));
     tell(item, "evidence", reason, meta_.id.value);
     touch(reason);
-    if (!is_closed(item.incident.state)) VIGIE_TRY(watch_symptoms(item));
+    if (!is_closed(item.incident.state)) {
+        VIGIE_TRY(watch_symptoms(item));
+        VIGIE_TRY(tell_unverified(item));
+    }
+    finish(item);
+    return {};
+}
+
+// It ended without clearing: that is recorded, and is no recovery.
+Status Turn::on_unclear_end(Case& item, Evidence& evidence, const Signal& signal) {
+    if (evidence.cleared_at || evidence.ended == signal.ended) {
+        audit("signal dropped", meta_.id.value,
+              fmt::format("dropped as duplicate: {} {} already", shown(signal),
+                          evidence.cleared_at ? "cleared" : "ended"));
+        finish(item);
+        return {};
+    }
+    evidence.ended = signal.ended;
+    const auto reason = fmt::format("{}: {}", shown(signal),
+                                    signal.ended == schemas::Ended::kSilent
+                                        ? "data stopped, not recovery"
+                                        : "taken as the new normal, not recovery");
+    audit("signal merged", meta_.id.value,
+          fmt::format("merged into {}: {}", item.incident.id.value, reason));
+    tell(item, "evidence", fmt::format("{} ({})", reason, signal.text), meta_.id.value);
+    touch(reason);
+    if (!is_closed(item.incident.state)) VIGIE_TRY(tell_unverified(item));
     finish(item);
     return {};
 }
@@ -187,8 +231,11 @@ Status Turn::merge(Case& item, const Signal& signal, std::string_view because) {
         return {};
     }
     tell(item, "evidence", fmt::format("{}: {}", reason, signal.text), meta_.id.value);
-    if (opens(signal)) incident.severity = std::max(incident.severity, signal.severity);
     touch(reason);
+    if (opens(signal)) {
+        incident.severity = std::max(incident.severity, signal.severity);
+        tell_firing(item, "page");
+    }
     VIGIE_TRY(after_evidence(item));
     finish(item);
     return {};

@@ -6,6 +6,7 @@
 #include "responders/agent/limits.h"
 #include "responders/agent/notices.h"
 #include "responders/agent/postmortem.h"
+#include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
 
@@ -13,6 +14,24 @@
 namespace vigie::agent {
 
 using schemas::IncidentState;
+
+namespace {
+
+std::string unverified_reason(const Case& item) {
+    const auto missing = missing_data(item, {});
+    if (!missing.empty()) return fmt::format("whether it is over cannot be seen: {}", missing);
+    const auto& evidence = item.incident.evidence;
+    const auto adapted = std::find_if(evidence.begin(), evidence.end(), [](const auto& seen) {
+        return seen.symptom && seen.ended == schemas::Ended::kAdapted;
+    });
+    VIGIE_ASSERT(adapted != evidence.end());
+    return fmt::format(
+        "{} {} stayed changed and is taken as the new normal: resolve the incident "
+        "if that is meant",
+        adapted->kind, clean(adapted->key, kNameBytesMax));
+}
+
+}  // namespace
 
 void Turn::withdraw_plan(Case& item, std::string_view status) {
     if (!item.incident.plan) return;
@@ -47,13 +66,51 @@ Status Turn::begin_verifying(Case& item) {
     return watch_symptoms(item);
 }
 
+// When nothing fires any more and yet nobody can say that it recovered, no timer may ever end it:
+// people are told, once for each reason, and it stays open until data or a person settles it.
+Status Turn::tell_unverified(Case& item) {
+    auto& incident = item.incident;
+    auto& work = item.work;
+    const auto state = incident.state;
+    const bool missing = !missing_data(item, {}).empty();
+    if (symptoms_fire(incident) || (has_recovered(incident) && !missing)) return {};
+    // These have a timer that ends in words to people, and a silence asks again when it ends.
+    if (state == IncidentState::kActing || state == IncidentState::kVerifying ||
+        state == IncidentState::kSuppressed) {
+        return {};
+    }
+    const auto ended = missing ? schemas::Ended::kSilent : schemas::Ended::kAdapted;
+    const auto reason = unverified_reason(item);
+    if (work.told_ended != ended) {
+        work.told_ended = ended;
+        notify(item, "update", "unverified", escalation_text(incident, reason));
+        tell(item, "state", reason);
+    }
+    if (symptoms_remain(incident)) return {};
+    // Nothing is left to act on.
+    if (work.hold != Hold::kPerson) work.hold = Hold::kNoPlan;
+    if (state == IncidentState::kEscalated) return {};
+    withdraw_plan(item, "withdrawn");
+    context_.cancel_timer(timer_name(kApprovalTimer, incident.id.value));
+    audit("escalated", incident.id.value, reason);
+    move(item, IncidentState::kEscalated, "nothing fires, and whether it is over is not known");
+    return {};
+}
+
+// Whoever was told that nothing fires any more hears that something does.
+void Turn::tell_firing(Case& item, std::string_view kind) {
+    if (!item.work.told_ended || is_closed(item.incident.state)) return;
+    item.work.told_ended.reset();
+    notify(item, kind, "returned", page_text(item.incident));
+}
+
 // Starts the hold when every symptom has cleared and no data is missing, ends it otherwise.
 Status Turn::watch_symptoms(Case& item) {
     auto& work = item.work;
     const auto state = item.incident.state;
     if (is_closed(state) || state == IncidentState::kActing) return {};
     const auto missing = missing_data(item, {});
-    const bool quiet = !symptoms_remain(item.incident) && missing.empty();
+    const bool quiet = has_recovered(item.incident) && missing.empty();
     if (quiet == work.clear_until.has_value()) return {};
     if (quiet) {
         const bool after_action = state == IncidentState::kVerifying && item.incident.plan;
@@ -80,9 +137,13 @@ Status Turn::fail_verification(Case& item) {
     const auto inverse = plan.steps.empty() || plan.steps.front().inverse.empty()
                              ? std::string("it cannot be undone")
                              : fmt::format("to undo it: {}", plan.steps.front().inverse);
+    const auto missing = missing_data(item, {});
+    const auto limit = age_text(plan.verify_timeout);
     return escalate(item, Hold::kPerson,
-                    fmt::format("{} did not help within {}; {}", plan.title,
-                                age_text(plan.verify_timeout), inverse),
+                    missing.empty()
+                        ? fmt::format("{} did not help within {}; {}", plan.title, limit, inverse)
+                        : fmt::format("whether {} helped could not be seen within {}, as {}; {}",
+                                      plan.title, limit, missing, inverse),
                     true);
 }
 
@@ -137,6 +198,7 @@ Status Turn::reopen(Case& item, std::string reason) {
           fmt::format("{} for the {}. time: {}", incident.id.value, work.reopened, reason));
     notify(item, "page", "reopened", page_text(incident));
     work.told_resolved = false;
+    work.told_ended.reset();
     move(item, IncidentState::kReopened, std::move(reason));
     if (!work.overflow) start_timer(item, kDiagnoseTimer, at(item) + policy_.diagnose_after);
     return {};
@@ -154,11 +216,11 @@ Status Turn::suppress(Case& item, std::string reason) {
 }
 
 Status Turn::unsuppress(Case& item, std::string reason) {
-    if (!symptoms_remain(item.incident)) return {};
+    if (has_recovered(item.incident)) return {};
     start_timer(item, kDiagnoseTimer, at(item) + policy_.diagnose_after);
     notify(item, "page", "opened", page_text(item.incident));
     move(item, IncidentState::kOpen, std::move(reason));
-    return {};
+    return tell_unverified(item);
 }
 
 }  // namespace vigie::agent

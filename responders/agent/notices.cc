@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "responders/agent/limits.h"
+#include "responders/agent/recovery.h"
 #include "responders/agent/text.h"
 #include "schemas/events.h"
 
@@ -63,7 +64,7 @@ std::string cause_line(const Incident& incident) {
 std::string page_text(const Incident& incident) {
     std::string out = head(incident);
     for (const auto& evidence : incident.evidence) {
-        if (!evidence.symptom || evidence.cleared_at) continue;
+        if (!fires(evidence)) continue;
         out += fmt::format("\n{} {}: {}", evidence.kind,
                            clean(evidence.entity.value, kNameBytesMax), clean(evidence.text));
         break;

@@ -5,6 +5,7 @@
 
 #include "responders/agent/limits.h"
 #include "responders/agent/notices.h"
+#include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
 
@@ -68,7 +69,7 @@ Status Turn::begin_diagnosis(Case& item, std::string reason) {
 // Looks for the next runbook for the first cause, and asks for an inspection of its target.
 Status Turn::pursue(Case& item) {
     auto& work = item.work;
-    if (!symptoms_remain(item.incident)) return {};
+    if (!symptoms_remain(item.incident)) return tell_unverified(item);
     const auto& top = item.incident.diagnosis.causes.front();
     if (top.mechanism == schemas::Mechanism::kUnknown) {
         return escalate(item, Hold::kNoPlan, "no known cause stands out", false);
@@ -183,12 +184,12 @@ Result<GateInput> Turn::gate_input(const Case& item, const Plan& plan, EventTime
     input.confidence_min = policy_.confidence_min;
     input.risk = plan.risk;
     VIGIE_TRY_ASSIGN(const auto graph, graph_of(item));
-    const bool has_alert = std::any_of(
-        incident.evidence.begin(), incident.evidence.end(),
-        [](const auto& seen) { return seen.kind == "alert" && seen.symptom && !seen.cleared_at; });
+    const bool has_alert =
+        std::any_of(incident.evidence.begin(), incident.evidence.end(),
+                    [](const auto& seen) { return seen.kind == "alert" && remains(seen); });
     input.path_found = true;
     for (const auto& seen : incident.evidence) {
-        if (!seen.symptom || seen.cleared_at || (has_alert && seen.kind != "alert")) continue;
+        if (!remains(seen) || (has_alert && seen.kind != "alert")) continue;
         const auto path = causal_path(graph, view_.canonical(seen.entity), item.work.cause_entity);
         if (input.path_found) input.path = path;
         if (!path.empty()) continue;
@@ -205,7 +206,11 @@ Result<GateInput> Turn::gate_input(const Case& item, const Plan& plan, EventTime
                      controls_.cooldown(item.work.cause_entity, episode(item, plan), when));
     VIGIE_TRY_ASSIGN(input.silence, silence_of(item.work.cause_entity));
     EventTime newest = data_at;
-    for (const auto& [name, track] : item.work.tracks) newest = std::max(newest, track.seen_at);
+    for (const auto& seen : incident.evidence) {
+        if (seen.ended == schemas::Ended::kSilent) continue;  // Word of no data is no data.
+        const auto track = item.work.tracks.find(evidence_name(seen.kind, seen.key));
+        if (track != item.work.tracks.end()) newest = std::max(newest, track->second.seen_at);
+    }
     input.data_age = when - std::min(newest, when);
     input.data_age_max = policy_.data_age_max;
     const bool absence_is_signal = item.work.cause_mechanism == schemas::Mechanism::kCrash;
@@ -236,7 +241,7 @@ Result<Permission> Turn::gate(Case& item, Plan& plan, EventTime data_at) {
 Status Turn::propose(Case& item) {
     auto& incident = item.incident;
     auto& work = item.work;
-    if (!symptoms_remain(incident)) return {};
+    if (!symptoms_remain(incident)) return tell_unverified(item);
     const auto* runbook = runbook_of(item);
     const auto* entry = view_.entry(work.cause_entity);
     if (runbook == nullptr || entry == nullptr) return ask_inspection(item, Purpose::kPlan);

@@ -94,6 +94,8 @@ std::string evidence(const Incident& incident) {
         if (item.kind != "change") {
             out += fmt::format(", score {}", number(item.score));
             if (item.cleared_at) out += fmt::format(", clear {}", to_rfc3339(*item.cleared_at));
+            if (item.ended == schemas::Ended::kSilent) out += ", its data stopped";
+            if (item.ended == schemas::Ended::kAdapted) out += ", taken as the new normal";
         }
         out += fmt::format(": {} (event {})\n", code_span(item.text), code_span(item.event.value));
     }

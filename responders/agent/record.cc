@@ -30,27 +30,6 @@ bool is_flapping(const Work& work) {
 
 }  // namespace
 
-bool is_closed(IncidentState state) {
-    return state == IncidentState::kResolved || state == IncidentState::kReviewed;
-}
-
-bool symptoms_remain(const schemas::Incident& incident) {
-    return std::any_of(
-        incident.evidence.begin(), incident.evidence.end(),
-        [](const schemas::Evidence& item) { return item.symptom && !item.cleared_at; });
-}
-
-std::string missing_data(const Case& item, const EntityId& expected_absent) {
-    for (const auto& evidence : item.incident.evidence) {
-        const auto track = item.work.tracks.find(evidence_name(evidence.kind, evidence.key));
-        if (track == item.work.tracks.end() || track->second.channel != Channel::kAbsence) continue;
-        if (evidence.cleared_at || evidence.entity == expected_absent) continue;
-        return fmt::format("{} stopped sending: {}", clean(evidence.entity.value, kNameBytesMax),
-                           clean(evidence.text));
-    }
-    return {};
-}
-
 Turn::Turn(Options options)
     : context_(options.context),
       view_(options.view),
@@ -95,7 +74,9 @@ void Turn::notify(Case& item, std::string_view kind, std::string_view tag, std::
     const bool held_kind = kind == "update" || kind == "resolved" || reopened_untold;
     // Pages and approvals are never too many: one is lost otherwise.
     const bool full = held_kind && item.work.notices >= kNoticesMax;
-    const bool flapping = is_flapping(item.work) && held_kind && tag != "settled";
+    // An incident that nobody can see the end of would be forgotten.
+    const bool last_word = tag == "settled" || tag == "unverified";
+    const bool flapping = is_flapping(item.work) && held_kind && !last_word;
     // An incident that leaves its suppression announces itself before the state changes.
     const bool suppressed = item.incident.state == IncidentState::kSuppressed && tag != "opened";
     if (suppressed || flapping || full) {

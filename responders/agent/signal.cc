@@ -57,6 +57,7 @@ Signal to_signal(const schemas::Anomaly& anomaly, const schemas::EventMeta& meta
               kNameBytesMax);
     signal.text = clean(anomaly.reason.empty() ? anomaly.signal : anomaly.reason);
     signal.firing = anomaly.firing;
+    signal.ended = schemas::ended_of(anomaly);
     signal.severity = anomaly.severity;
     signal.channel = channel_of(anomaly);
     signal.score = bounded_score(anomaly.score);

@@ -17,6 +17,7 @@ struct Signal {
     std::string text;  // One sentence
     EntityId entity;   // As its source named it; "" when that cannot be an id
     bool firing = true;
+    schemas::Ended ended{};  // When it does not fire
     schemas::Severity severity{};
     Channel channel = Channel::kOther;
     double score = 0;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
 
@@ -44,7 +45,7 @@ Result<std::string> Turn::silence_of(const EntityId& entity) const {
 Result<std::string> Turn::silenced_by(const Case& item) const {
     std::string why;
     for (const auto& evidence : item.incident.evidence) {
-        if (!evidence.symptom || evidence.cleared_at) continue;
+        if (!remains(evidence)) continue;
         VIGIE_TRY_ASSIGN(why, silence_of(evidence.entity));
         if (why.empty()) return why;
     }

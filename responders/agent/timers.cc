@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "responders/agent/notices.h"
+#include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
 
@@ -72,7 +73,7 @@ Status Turn::on_held(Case& item) {
     if (is_closed(state) || state == IncidentState::kActing || !work.clear_until) return {};
     if (at(item) < *work.clear_until) return {};
     // Every change of the evidence keeps clear_until true; this is the last line of rule 7.
-    if (symptoms_remain(item.incident) || !missing_data(item, {}).empty()) return {};
+    if (!has_recovered(item.incident) || !missing_data(item, {}).empty()) return {};
     return resolve(item, state == IncidentState::kVerifying
                              ? "every symptom cleared after the action and stayed clear"
                              : "every symptom cleared by itself and stayed clear");

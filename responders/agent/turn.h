@@ -48,6 +48,7 @@ private:
     Status on_repeat(Case& item, schemas::Evidence& evidence, const Signal& signal);
     Status on_return(Case& item, schemas::Evidence& evidence, const Signal& signal);
     Status on_clear(Case& item, schemas::Evidence& evidence, const Signal& signal);
+    Status on_unclear_end(Case& item, schemas::Evidence& evidence, const Signal& signal);
     Status merge(Case& item, const Signal& signal, std::string_view because);
     Status open(const Signal& signal);
     Status overflow(const Signal& signal);
@@ -96,6 +97,8 @@ private:
     Status reopen(Case& item, std::string reason);
     Status suppress(Case& item, std::string reason);
     Status unsuppress(Case& item, std::string reason);
+    Status tell_unverified(Case& item);
+    void tell_firing(Case& item, std::string_view kind);
     void withdraw_plan(Case& item, std::string_view status);
 
     // timers.cc
@@ -144,10 +147,5 @@ private:
     std::vector<schemas::Notice> notices_;  // Of the case at hand, until the next record of it
     std::string update_;                    // What changed in it since its last record
 };
-
-// Symptoms that must clear, and telemetry that is missing.
-bool symptoms_remain(const schemas::Incident& incident);
-std::string missing_data(const Case& item, const EntityId& expected_absent);
-bool is_closed(schemas::IncidentState state);
 
 }  // namespace vigie::agent

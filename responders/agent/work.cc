@@ -118,6 +118,7 @@ std::string encode_work(const Work& work) {
     json["notices"] = work.notices;
     json["reopened"] = work.reopened;
     json["told_resolved"] = work.told_resolved;
+    if (work.told_ended) json["told_ended"] = schemas::to_string(*work.told_ended);
     json["told_at"] = micros_of(work.told_at);
     json["held_update"] = work.held_update;
     return schemas::dump_json(json);
@@ -150,6 +151,7 @@ Result<Work> decode_work(std::string_view text) {
     work.notices = number_at(*json, "/notices");
     work.reopened = number_at(*json, "/reopened");
     work.told_resolved = flag_at(*json, "/told_resolved");
+    work.told_ended = schemas::parse_ended(text_at(*json, "/told_ended"));
     work.told_at = time_at(*json, "/told_at").value_or(EventTime{});
     work.held_update = text_at(*json, "/held_update");
     return work;

@@ -75,8 +75,9 @@ struct Work {
     std::int64_t notices = 0;
     std::int64_t reopened = 0;
     bool told_resolved = false;
-    EventTime told_at;              // The last record of the incident
-    std::string held_update;        // What changed since, and waits to be told
+    std::optional<schemas::Ended> told_ended;  // People know that nothing fires for this reason
+    EventTime told_at;                         // The last record of the incident
+    std::string held_update;                   // What changed since, and waits to be told
     std::int64_t only_counted = 0;  // Symptoms without room since; told as evidence_dropped
 
     bool operator==(const Work&) const = default;

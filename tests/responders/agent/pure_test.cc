@@ -415,6 +415,7 @@ TEST_CASE("work: what is stored is what is read", "[agent]") {
     work.notices = 4;
     work.reopened = 5;
     work.told_resolved = true;
+    work.told_ended = schemas::Ended::kSilent;
     work.told_at = second(9);
     work.held_update = "more evidence";
     CHECK(*decode_work(encode_work(work)) == work);

@@ -88,8 +88,13 @@ void random_story(Story& story, std::uint64_t seed) {
             case 0: story.alert("A", entity, firing, severity); break;
             case 1: story.alert("B", entity, firing, severity); break;
             case 2:
-                story.anomaly(static_cast<Symptom>(rng.below(7)), entity,
-                              static_cast<double>(rng.below(20)), firing, severity);
+                if (firing) {
+                    story.anomaly(static_cast<Symptom>(rng.below(7)), entity,
+                                  static_cast<double>(rng.below(20)), true, severity);
+                } else {
+                    story.end(static_cast<Symptom>(rng.below(7)), entity,
+                              static_cast<schemas::Ended>(rng.below(3)), severity);
+                }
                 break;
             case 3: story.deployment(entity, std::to_string(rng.below(5))); break;
             case 4: story.edge(entity, entities[rng.below(entities.size())]); break;
@@ -128,6 +133,11 @@ void check_invariants(const Story& story) {
         for (std::size_t i = 1; i < incident.timeline.size(); ++i) {
             CHECK(incident.timeline[i - 1].at <= incident.timeline[i].at);
         }
+        // Only calm is recovery, unless a person says otherwise.
+        const bool by_itself = event.reason.starts_with("every symptom cleared");
+        for (const auto& seen : incident.evidence) {
+            CHECK((!by_itself || !seen.symptom || seen.cleared_at));
+        }
         if (!incident.plan || incident.plan->steps[0].action_id.empty()) continue;
         // What ran was approved, by a person or by every check of the gate.
         CHECK_FALSE(incident.plan->approved_by.empty());
@@ -159,6 +169,7 @@ TEST_CASE("replay: a restart before every signal and timer changes nothing", "[a
 TEST_CASE("replay: random stories keep the promises and repeat byte for byte", "[agent]") {
     std::size_t executed = 0;
     std::size_t opened = 0;
+    std::size_t resolved = 0;
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
         INFO("seed " << seed);
         Story steady;
@@ -166,6 +177,9 @@ TEST_CASE("replay: random stories keep the promises and repeat byte for byte", "
         check_invariants(steady);
         executed += steady.count_intents(schemas::ActionPhase::kExecute);
         opened += steady.audits("incident opened").size();
+        for (const auto& event : steady.recorder.incidents) {
+            if (event.reason.starts_with("every symptom cleared")) ++resolved;
+        }
         if (seed % 10 != 0) continue;
         Story restarting(true);
         random_story(restarting, seed);
@@ -174,4 +188,5 @@ TEST_CASE("replay: random stories keep the promises and repeat byte for byte", "
     // The stories are not empty ones.
     CHECK(executed > 5);
     CHECK(opened > 60);
+    CHECK(resolved > 5);
 }

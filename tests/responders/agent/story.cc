@@ -147,14 +147,11 @@ void Story::alert(const std::string& name, const std::string& entity, bool firin
     tell(alert);
 }
 
-void Story::anomaly(Symptom symptom, const std::string& entity, double score, bool firing,
-                    Severity severity) {
+schemas::Anomaly Story::anomaly_of(Symptom symptom, const std::string& entity, double score) {
     schemas::Anomaly anomaly;
     anomaly.detector = "seasonal";
     anomaly.key = fmt::format("seasonal/{}/{}", schemas::to_string(symptom), entity);
-    anomaly.firing = firing;
     anomaly.symptom = symptom;
-    anomaly.severity = severity;
     anomaly.entity = {entity};
     anomaly.signal = fmt::format("{} of {}", schemas::to_string(symptom), entity);
     anomaly.observed = 10 * score;
@@ -166,6 +163,23 @@ void Story::anomaly(Symptom symptom, const std::string& entity, double score, bo
     anomaly.last_seen = now_;
     anomaly.reason = fmt::format("{} of {} is {:.1f} times what is expected",
                                  schemas::to_string(symptom), entity, score);
+    return anomaly;
+}
+
+void Story::anomaly(Symptom symptom, const std::string& entity, double score, bool firing,
+                    Severity severity) {
+    auto anomaly = anomaly_of(symptom, entity, score);
+    anomaly.firing = firing;
+    anomaly.severity = severity;
+    tell(anomaly);
+}
+
+void Story::end(Symptom symptom, const std::string& entity, schemas::Ended ended,
+                Severity severity) {
+    auto anomaly = anomaly_of(symptom, entity, 1);
+    anomaly.firing = false;
+    anomaly.ended = ended;
+    anomaly.severity = severity;
     tell(anomaly);
 }
 

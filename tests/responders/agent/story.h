@@ -54,6 +54,9 @@ public:
                schemas::Severity severity = schemas::Severity::kCritical);
     void anomaly(schemas::Symptom symptom, const std::string& entity, double score,
                  bool firing = true, schemas::Severity severity = schemas::Severity::kWarning);
+    // The same anomaly stops firing, for this reason.
+    void end(schemas::Symptom symptom, const std::string& entity, schemas::Ended ended,
+             schemas::Severity severity = schemas::Severity::kWarning);
     void edge(const std::string& from, const std::string& to);
     void deployment(const std::string& entity, const std::string& version,
                     const std::string& status = "success");
@@ -91,6 +94,7 @@ private:
     std::size_t seen_ = 0;
     std::size_t remembered_ = 0;
     void remember();
+    schemas::Anomaly anomaly_of(schemas::Symptom symptom, const std::string& entity, double score);
 };
 
 // The shop: frontend calls checkout, checkout is a deployment; db is a guest of node pve1.
