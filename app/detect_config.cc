@@ -162,6 +162,7 @@ void read_logs(Section& section, detectors::LogOptions& options) {
     read_count(section, "calm_windows", options.calm_windows);
     read_count(section, "history_windows", options.history_windows);
     options.adapt_after = section.seconds("adapt_after", options.adapt_after);
+    options.end_after = section.seconds("end_after", options.end_after);
     options.idle_after = section.seconds("idle_after", options.idle_after);
     options.similarity_min = section.number("similarity_min", options.similarity_min, 0, 1);
     read_count(section, "tokens_max", options.tokens_max, 1, 1000);

@@ -122,7 +122,9 @@ void DetectStage::publish(const detectors::Findings& found, EventTime now,
             .add();
         const schemas::EventMeta meta{
             stable_event_id(
-                "ano-", fmt::format("{}/{}/{}/{}/{}", domain_.value, anomaly.key, anomaly.firing,
+                "ano-", fmt::format("{}/{}/{}/{}/{}", domain_.value, anomaly.key,
+                                    anomaly.firing ? "firing"
+                                                   : schemas::to_string(schemas::ended_of(anomaly)),
                                     micros_of(anomaly.first_seen), micros_of(anomaly.last_seen))),
             "/detectors/" + anomaly.detector, now, domain_};
         context.emit(message_of(schemas::topics::kAnomalies, meta, anomaly));

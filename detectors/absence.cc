@@ -10,6 +10,7 @@
 #include "detectors/codec.h"
 #include "detectors/match.h"
 #include "detectors/option_check.h"
+#include "detectors/phase.h"
 #include "detectors/words.h"
 
 namespace vigie::detectors {
@@ -17,9 +18,10 @@ namespace vigie::detectors {
 namespace {
 
 using schemas::Anomaly;
+using schemas::Ended;
 using schemas::TimeSeries;
 
-constexpr char kVersion = '1';
+constexpr char kVersion = '2';
 constexpr std::chrono::hours kAheadMax{1};
 constexpr std::string_view kSource = "source:metrics";
 
@@ -30,17 +32,17 @@ double seconds_of(EventClock::duration duration) {
 struct Life {
     EventTime first_at;
     EventTime last_at;
-    bool firing = false;
+    Phase phase = Phase::kQuiet;  // kSilent: gone for good.
 
     void save(Encoder& out) const {
         out.time(first_at);
         out.time(last_at);
-        out.flag(firing);
+        save_phase(phase, out);
     }
     void load(Decoder& in) {
         first_at = in.time();
         last_at = in.time();
-        firing = in.flag();
+        phase = load_phase(in);
     }
 };
 
@@ -72,15 +74,18 @@ public:
         for (auto at = lives_.begin(); at != lives_.end();) {
             Life& life = at->second;
             const auto silence = now_ - std::max(life.last_at, watching_since_);
-            if (silence > options_.forget_after) {
-                if (std::exchange(life.firing, false)) {
-                    out.anomalies.push_back(anomaly(at->first, life, "is taken as gone for good"));
-                }
+            if (silence > options_.forget_after && life.phase == Phase::kQuiet) {
                 at = lives_.erase(at);
                 continue;
             }
-            if (!life.firing && silence > options_.gap_max && known(life)) {
-                life.firing = true;
+            if (silence > options_.forget_after && life.phase == Phase::kFiring) {
+                life.phase = Phase::kSilent;
+                ++gone_;
+                out.anomalies.push_back(anomaly(at->first, life, "is taken as gone for good"));
+                out.anomalies.back().ended = Ended::kSilent;
+            }
+            if (life.phase == Phase::kQuiet && silence > options_.gap_max && known(life)) {
+                life.phase = Phase::kFiring;
                 out.anomalies.push_back(anomaly(at->first, life, ""));
             }
             ++at;
@@ -119,6 +124,8 @@ public:
         watching_since_ = watching_since;
         source_ = source;
         lives_ = std::move(lives);
+        gone_ = static_cast<std::size_t>(std::ranges::count_if(
+            lives_, [](const auto& each) { return each.second.phase == Phase::kSilent; }));
         return {};
     }
 
@@ -138,33 +145,51 @@ private:
         }
         auto found = lives_.find(entity.value);
         if (found == lives_.end()) {
-            if (lives_.size() >= options_.entities_max) {
+            if (lives_.size() >= options_.entities_max && !forget_gone()) {
                 ++counts_.dropped["entities_max"];
                 return;
             }
-            found = lives_.emplace(entity.value, Life{at, at, false}).first;
+            found = lives_.emplace(entity.value, Life{at, at, Phase::kQuiet}).first;
         }
         Life& life = found->second;
         if (source_.first_at == EventTime{} || at < source_.first_at) source_.first_at = at;
         source_.last_at = std::max(source_.last_at, at);
         if (at <= life.last_at) return;
         life.last_at = at;
-        if (std::exchange(life.firing, false)) {
-            out.anomalies.push_back(anomaly(entity.value, life, "sends again"));
+        const Phase before = std::exchange(life.phase, Phase::kQuiet);
+        if (before == Phase::kQuiet) return;
+        out.anomalies.push_back(anomaly(entity.value, life, "sends again"));
+        if (before == Phase::kFiring) return;
+        --gone_;
+        life.first_at = at;  // As if it were new.
+    }
+
+    // Makes room by forgetting what is gone for longest. False when nothing is.
+    bool forget_gone() {
+        if (gone_ == 0) return false;
+        auto oldest = lives_.end();
+        for (auto at = lives_.begin(); at != lives_.end(); ++at) {
+            if (at->second.phase != Phase::kSilent) continue;
+            if (oldest == lives_.end() || at->second.last_at < oldest->second.last_at) oldest = at;
         }
+        VIGIE_ASSERT(oldest != lives_.end());
+        lives_.erase(oldest);
+        --gone_;
+        ++counts_.dropped["forgotten"];
+        return true;
     }
 
     // True while nothing comes from anyone: then the way in is broken, and no entity is judged.
     bool judge_source(Findings& out) {
         const auto silence = now_ - std::max(source_.last_at, watching_since_);
         if (silence > options_.gap_max) {
-            if (!source_.firing && known(source_)) {
-                source_.firing = true;
+            if (source_.phase == Phase::kQuiet && known(source_)) {
+                source_.phase = Phase::kFiring;
                 out.anomalies.push_back(anomaly(kSource, source_, ""));
             }
             return true;
         }
-        if (std::exchange(source_.firing, false)) {
+        if (std::exchange(source_.phase, Phase::kQuiet) == Phase::kFiring) {
             out.anomalies.push_back(anomaly(kSource, source_, "sends again"));
             watching_since_ = now_;  // The entities need time to show up.
         }
@@ -176,7 +201,8 @@ private:
         Anomaly anomaly;
         anomaly.detector = "absence";
         anomaly.key = fmt::format("absence|{}", entity);
-        anomaly.firing = life.firing;
+        anomaly.firing = life.phase == Phase::kFiring;
+        if (!anomaly.firing) anomaly.ended = Ended::kCalm;
         anomaly.symptom = schemas::Symptom::kAbsence;
         anomaly.severity = options_.severity;
         anomaly.entity = EntityId{std::string(entity)};
@@ -187,7 +213,7 @@ private:
         if (anomaly.firing) anomaly.score = std::max(anomaly.score, 1.0);
         anomaly.unit = "s";
         anomaly.first_seen = life.last_at;
-        anomaly.last_seen = life.firing ? now_ : life.last_at;
+        anomaly.last_seen = anomaly.firing ? now_ : life.last_at;
         if (!over.empty()) {
             anomaly.reason = fmt::format("{} {}", entity, over);
         } else if (entity == kSource) {
@@ -212,6 +238,7 @@ private:
     EventTime watching_since_;
     Life source_;
     std::map<std::string, Life, std::less<>> lives_;  // By entity.
+    std::size_t gone_ = 0;                            // How many of them are gone for good.
 };
 
 }  // namespace

@@ -15,7 +15,8 @@
 
 namespace vigie::detectors {
 
-// What a detector found in one call, in the order it found it.
+// What a detector found in one call, in the order it found it. An anomaly fires once and ends once,
+// saying how; one that ended silent is told again, as calm or as firing, once it can be judged.
 struct Findings {
     std::vector<schemas::Anomaly> anomalies;
     std::vector<schemas::Change> topology;  // ChangeKind::kTopology: edges learned, each once.

@@ -142,7 +142,9 @@ void LogService::close(EventTime from, EventTime to, const LogTally& tally,
 
 void LogService::close_news(EventTime from, EventTime to, const LogTally& tally,
                             const LogOptions& options, Findings& out) {
-    const Sight sight = tally.novel > 0 ? Sight::kOdd : Sight::kCalm;
+    if (tally.lines == 0) return;
+    // What was taken as known since is no news, though this window still counted it.
+    const Sight sight = tally.novel > 0 && has_news() ? Sight::kOdd : Sight::kCalm;
     Turn turn = news_.see(sight, from, to, {1, options.calm_windows});
     const bool adapted = news_.firing() && to - news_.first_seen() >= options.adapt_after;
     if (adapted) {
@@ -152,6 +154,7 @@ void LogService::close_news(EventTime from, EventTime to, const LogTally& tally,
     if (turn == Turn::kNone) return;
     if (turn == Turn::kBegan) news_template_ = tally.novel_template;
     schemas::Anomaly found = anomaly("logs.new", news_);
+    if (adapted) found.ended = schemas::Ended::kAdapted;
     found.severity = options.severity_new;
     found.signal = news_template_;
     found.observed = static_cast<double>(tally.novel);
@@ -171,6 +174,7 @@ void LogService::close_news(EventTime from, EventTime to, const LogTally& tally,
 
 void LogService::close_burst(EventTime from, EventTime to, const LogTally& tally,
                              const LogOptions& options, Findings& out) {
+    if (tally.lines == 0 && (burst_.firing() || burst_.silent())) return;
     const auto errors = static_cast<double>(tally.errors);
     const double seconds = std::chrono::duration<double>(to - from).count();
     Usual usual;
@@ -203,6 +207,7 @@ void LogService::close_burst(EventTime from, EventTime to, const LogTally& tally
     }
     if (turn == Turn::kNone) return;
     schemas::Anomaly found = anomaly("logs.errors", burst_);
+    if (adapted) found.ended = schemas::Ended::kAdapted;
     found.severity = options.severity_burst;
     found.signal = "error lines";
     found.observed = errors / seconds;
@@ -222,6 +227,33 @@ void LogService::close_burst(EventTime from, EventTime to, const LogTally& tally
     out.anomalies.push_back(std::move(found));
 }
 
+void LogService::fall_silent(const LogOptions& options, Findings& out) {
+    const auto end = [&](std::string_view detector, Episode& episode) -> schemas::Anomaly* {
+        if (!episode.firing()) return nullptr;
+        episode.fall_silent();
+        schemas::Anomaly& over = out.anomalies.emplace_back(anomaly(detector, episode));
+        over.ended = schemas::Ended::kSilent;
+        over.reason =
+            fmt::format("no log lines for {}: no longer judged", span_text(options.end_after));
+        return &over;
+    };
+    if (schemas::Anomaly* over = end("logs.new", news_)) {
+        over->severity = options.severity_new;
+        over->signal = news_template_;
+    }
+    if (schemas::Anomaly* over = end("logs.errors", burst_)) {
+        over->severity = options.severity_burst;
+        over->signal = "error lines";
+        over->unit = "1/s";
+    }
+}
+
+bool LogService::has_news() {
+    bool any = false;
+    miner_.for_each([&any](const TemplateMiner::Template& each) { any = any || each.novel; });
+    return any;
+}
+
 void LogService::forget_news() {
     miner_.for_each([](TemplateMiner::Template& each) { each.novel = false; });
 }
@@ -231,6 +263,7 @@ schemas::Anomaly LogService::anomaly(std::string_view detector, const Episode& e
     anomaly.detector = detector;
     anomaly.key = fmt::format("{}|{}", detector, entity_.value);
     anomaly.firing = episode.firing();
+    if (!anomaly.firing) anomaly.ended = schemas::Ended::kCalm;
     anomaly.symptom = schemas::Symptom::kLogPattern;
     anomaly.entity = entity_;
     anomaly.unit = "1";

@@ -39,7 +39,12 @@ public:
     void close(EventTime from, EventTime to, const LogTally& tally, const LogOptions& options,
                Findings& out);
 
+    // Ends what can no longer be judged because there are no lines. What is back is judged again,
+    // and its end told.
+    void fall_silent(const LogOptions& options, Findings& out);
+
     bool firing() const { return news_.firing() || burst_.firing(); }
+    bool silent() const { return news_.silent() || burst_.silent(); }
     EventTime last_at() const { return last_at_; }
     std::size_t templates() const { return miner_.size(); }
 
@@ -52,6 +57,7 @@ private:
                     Findings& out);
     void close_burst(EventTime from, EventTime to, const LogTally& tally, const LogOptions& options,
                      Findings& out);
+    bool has_news();
     void forget_news();
     schemas::Anomaly anomaly(std::string_view detector, const Episode& episode) const;
 

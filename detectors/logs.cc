@@ -17,7 +17,7 @@ namespace {
 
 using schemas::LogRecord;
 
-constexpr char kVersion = '1';
+constexpr char kVersion = '2';
 // Later than now by more is a broken clock, earlier by more is not worth a window.
 constexpr std::int64_t kWindowsAwayMax = 32;
 constexpr std::size_t kWindowsOpenMax = 512;
@@ -33,6 +33,8 @@ public:
 
     void advance(EventTime now, Findings& out) override {
         if (!plausible(now) || (has_now_ && now <= now_)) return;
+        // While nobody called, nobody was silent either.
+        if (!has_now_ || now - now_ > options_.end_after / 2) watching_since_ = now;
         now_ = now;
         has_now_ = true;
         while (!windows_.empty()) {
@@ -43,13 +45,19 @@ public:
             windows_.erase(windows_.begin());
             closed_until_ = to;
         }
-        close_quiet(out);
+        for (auto& [entity, service] : services_) {
+            if (!service.firing()) continue;
+            const auto silence = now_ - std::max(service.last_at(), watching_since_);
+            if (silence < options_.end_after + options_.lateness) continue;
+            service.fall_silent(options_, out);
+        }
     }
 
     std::string save() const override {
         Encoder out;
         out.flag(has_now_);
         out.time(now_);
+        out.time(watching_since_);
         out.time(closed_until_);
         out.time(full_until_);
         out.u64(services_.size());
@@ -76,6 +84,7 @@ public:
         VIGIE_TRY(in.finish());
         has_now_ = loaded.has_now_;
         now_ = loaded.now_;
+        watching_since_ = loaded.watching_since_;
         closed_until_ = loaded.closed_until_;
         full_until_ = loaded.full_until_;
         services_ = std::move(loaded.services_);
@@ -139,7 +148,10 @@ private:
         const std::size_t removed = std::erase_if(services_, [&](const auto& each) {
             const LogService& service = each.second;
             if (service.firing()) return false;
-            if (now_ - service.last_at() > options_.idle_after) return true;
+            if (now_ - service.last_at() > options_.idle_after) {
+                if (service.silent()) ++counts_.dropped["forgotten"];
+                return true;
+            }
             oldest = std::min(oldest, service.last_at());
             return false;
         });
@@ -156,26 +168,10 @@ private:
         }
     }
 
-    // Unlike silence of requests or metrics, a service that logs nothing at all logs no errors:
-    // windows that nobody opened close as empty ones while something is firing.
-    void close_quiet(Findings& out) {
-        const bool firing =
-            std::ranges::any_of(services_, [](const auto& each) { return each.second.firing(); });
-        if (!firing || closed_until_ == EventTime{}) return;
-        const Tallies none;
-        const EventTime until =
-            windows_.empty() ? now_ - options_.lateness : windows_.begin()->first;
-        for (std::uint32_t i = 0; i < options_.calm_windows; ++i) {
-            const EventTime to = closed_until_ + options_.window;
-            if (to > until) return;
-            close(closed_until_, to, none, out);
-            closed_until_ = to;
-        }
-    }
-
     void decode(Decoder& in) {
         has_now_ = in.flag();
         now_ = in.time();
+        watching_since_ = in.time();
         closed_until_ = in.time();
         full_until_ = in.time();
         for (std::size_t left = in.count(16); left > 0 && !in.failed(); --left) {
@@ -199,6 +195,7 @@ private:
     // Saved.
     bool has_now_ = false;
     EventTime now_;
+    EventTime watching_since_;
     EventTime closed_until_;                                   // Windows before this are closed.
     EventTime full_until_;                                     // When make_room() may next succeed.
     std::map<std::string, LogService, std::less<>> services_;  // By entity.
@@ -223,6 +220,7 @@ Result<std::unique_ptr<Detector>> make_log_detector(LogOptions options) {
     check.range<std::uint32_t>("calm_windows", options.calm_windows, 1, 1000);
     check.range<std::uint32_t>("history_windows", options.history_windows, 5, 100'000);
     check.span("adapt_after", options.adapt_after, seconds{1});
+    check.span("end_after", options.end_after, seconds{1});
     check.span("idle_after", options.idle_after, seconds{1});
     check.range("similarity_min", options.similarity_min, 0.0, 1.0);
     check.range<std::size_t>("services_max", options.services_max, 1, 1'000'000);

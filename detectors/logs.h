@@ -28,6 +28,7 @@ struct LogOptions {
     std::uint32_t calm_windows = 3;        // In a row, for either to end.
     std::uint32_t history_windows = 180;
     std::chrono::seconds adapt_after{1800};  // So long odd, and it is the new normal.
+    std::chrono::seconds end_after{300};     // Without any line for so long: not judged.
     std::chrono::seconds idle_after{3600};   // Silent services make room for new ones.
 
     // Template mining.
@@ -45,7 +46,9 @@ struct LogOptions {
 // and window: templates never seen before at or above `new_severity_min` ("logs.new"), and
 // bursts of error lines ("logs.errors"), with up to 5 example lines as received and cut. A line
 // without a severity is judged by the level word it begins with. A service at its limit of
-// templates counts lines that would need another ("templates_max").
+// templates counts lines that would need another ("templates_max"). A window without any line of a
+// service ends nothing: it may be its lines that stopped. A silent service that makes room while
+// an anomaly of its is silent is counted ("forgotten").
 // kInvalid names the option that is wrong.
 Result<std::unique_ptr<Detector>> make_log_detector(LogOptions options);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,12 +20,13 @@ namespace vigie::detectors {
 namespace {
 
 using schemas::Anomaly;
+using schemas::Ended;
 using schemas::Labels;
 using schemas::MetricKind;
 using schemas::Point;
 using schemas::TimeSeries;
 
-constexpr char kVersion = '1';
+constexpr char kVersion = '2';
 constexpr double kValueMax = 1e200;
 constexpr std::chrono::hours kAheadMax{1};  // Later than now by more is a broken clock.
 constexpr std::chrono::seconds kSweepEvery{10};
@@ -160,9 +162,8 @@ public:
             if (!series.model.episode().firing()) continue;
             const auto silence = now_ - std::max(series.last_at, watching_since_);
             if (silence < options_.end_after) continue;
-            series.model.end();
-            series.judgement.turn = Episode::Turn::kEnded;
-            out.anomalies.push_back(anomaly(key, series, End::kSilent));
+            series.model.fall_silent();
+            out.anomalies.push_back(anomaly(key, series, Ended::kSilent));
         }
     }
 
@@ -210,8 +211,6 @@ public:
     }
 
 private:
-    enum class End : std::uint8_t { kNone, kCalm, kAdapted, kSilent };
-
     Series* find_or_add(const std::string& key, const TimeSeries& input) {
         const auto found = series_.find(key);
         if (found != series_.end()) return &found->second;
@@ -234,7 +233,10 @@ private:
         std::erase_if(series_, [&](const auto& each) {
             const Series& series = each.second;
             if (series.model.episode().firing()) return false;
-            if (now_ - series.last_at > options_.idle_after) return true;
+            if (now_ - series.last_at > options_.idle_after) {
+                if (series.model.episode().silent()) ++counts_.dropped["forgotten"];
+                return true;
+            }
             oldest = std::min(oldest, series.last_at);
             return false;
         });
@@ -297,7 +299,8 @@ private:
         const bool falls = series.decreases >= 3;
         const bool rises = series.decreases == 0 && series.increases * 2 >= series.points;
         const bool counter = series.counter ? !falls : rises;
-        if (counter == series.counter || series.model.episode().firing()) return;
+        const Episode& episode = series.model.episode();
+        if (counter == series.counter || episode.firing() || episode.silent()) return;
         series.counter = counter;
         series.model = SeriesModel();
     }
@@ -317,20 +320,23 @@ private:
         series.observed = value;
         series.judgement = series.model.observe(at, value, floor, model_options_);
         if (series.judgement.turn == Episode::Turn::kBegan) {
-            out.anomalies.push_back(anomaly(key, series, End::kNone));
+            out.anomalies.push_back(anomaly(key, series, std::nullopt));
         } else if (series.judgement.turn == Episode::Turn::kEnded) {
-            const End end = series.judgement.adapted ? End::kAdapted : End::kCalm;
-            out.anomalies.push_back(anomaly(key, series, end));
+            const Ended ended = series.judgement.adapted ? Ended::kAdapted : Ended::kCalm;
+            out.anomalies.push_back(anomaly(key, series, ended));
         }
     }
 
-    Anomaly anomaly(const std::string& key, const Series& series, End end) const {
+    // `ended`: how; nothing while it fires.
+    Anomaly anomaly(const std::string& key, const Series& series,
+                    std::optional<Ended> ended) const {
         const Judgement& judgement = series.judgement;
         const Episode& episode = series.model.episode();
         Anomaly anomaly;
         anomaly.detector = "seasonal";
         anomaly.key = "seasonal|" + key;
-        anomaly.firing = end == End::kNone;
+        anomaly.firing = !ended;
+        anomaly.ended = ended;
         anomaly.symptom = series.symptom;
         anomaly.severity = options_.severity;
         anomaly.entity = series.entity;
@@ -347,19 +353,20 @@ private:
         const std::string value = with_unit(anomaly.observed, anomaly.unit);
         const std::string usual = range_with_unit(anomaly.lower, anomaly.upper, anomaly.unit);
         const std::string odd_for = span_text(episode.last_seen() - episode.first_seen());
-        switch (end) {
-            case End::kNone:
-                anomaly.reason = fmt::format("{} is {}, usually {}", what, value, usual);
-                break;
-            case End::kCalm:
+        if (!ended) {
+            anomaly.reason = fmt::format("{} is {}, usually {}", what, value, usual);
+            return anomaly;
+        }
+        switch (*ended) {
+            case Ended::kCalm:
                 anomaly.reason = fmt::format("{} is {} again, usually {}; it was unusual for {}",
                                              what, value, usual, odd_for);
                 break;
-            case End::kAdapted:
+            case Ended::kAdapted:
                 anomaly.reason = fmt::format("{} stays near {} for {}: taken as the new normal",
                                              what, value, odd_for);
                 break;
-            case End::kSilent:
+            case Ended::kSilent:
                 anomaly.reason =
                     fmt::format("{} sent nothing for {}: no longer judged, it was {}, usually {}",
                                 what, span_text(options_.end_after), value, usual);

@@ -36,7 +36,8 @@ struct MetricsOptions {
 
     // A level that stays odd for so long is the new normal.
     std::chrono::seconds adapt_after{1800};
-    // An anomaly whose series sent nothing for so long is no longer judged, and says so.
+    // An anomaly whose series sent nothing for so long is no longer judged, and says so. When the
+    // series is back, calm_points tell that it is over.
     std::chrono::seconds end_after{300};
     // A series that sent nothing for so long makes room for a new one.
     std::chrono::seconds idle_after{3600};
@@ -47,7 +48,8 @@ struct MetricsOptions {
 // Judges each series against its own robust level, spread and season, causally. Counters are
 // judged by their rate. Above `series_max` a new series takes the place of the one that has
 // been idle longest, if that is longer than `idle_after`, and is refused otherwise (counted as
-// "series_max"). kInvalid names the option that is wrong.
+// "series_max"; "forgotten": a series whose anomaly fell silent made room). kInvalid names the
+// option that is wrong.
 Result<std::unique_ptr<Detector>> make_metrics_detector(MetricsOptions options);
 
 // What Vigie tells about its detectors, from Detector::counts(), label `family`; dropped also

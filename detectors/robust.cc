@@ -58,18 +58,18 @@ void History::load(Decoder& in) {
 
 Episode::Turn Episode::see(Sight sight, EventTime from, EventTime to, Needed needed) {
     if (sight == Sight::kOdd) {
-        if (!firing_ && odd_ == 0) first_seen_ = from;
+        if (!firing() && odd_ == 0) first_seen_ = from;
         ++odd_;
         calm_ = 0;
         last_seen_ = to;
-        if (firing_ || odd_ < needed.odd) return Turn::kNone;
-        firing_ = true;
+        if (firing() || odd_ < needed.odd) return Turn::kNone;
+        phase_ = Phase::kFiring;
         return Turn::kBegan;
     }
     odd_ = 0;
     calm_ = sight == Sight::kCalm ? calm_ + 1 : 0;
-    if (!firing_ || calm_ < needed.calm) return Turn::kNone;
-    firing_ = false;
+    if (phase_ == Phase::kQuiet || calm_ < needed.calm) return Turn::kNone;
+    phase_ = Phase::kQuiet;
     return Turn::kEnded;
 }
 
@@ -79,12 +79,17 @@ void Episode::forget_row() {
 }
 
 void Episode::end() {
-    firing_ = false;
+    phase_ = Phase::kQuiet;
+    forget_row();
+}
+
+void Episode::fall_silent() {
+    phase_ = Phase::kSilent;
     forget_row();
 }
 
 void Episode::save(Encoder& out) const {
-    out.flag(firing_);
+    save_phase(phase_, out);
     out.u64(odd_);
     out.u64(calm_);
     out.time(first_seen_);
@@ -92,7 +97,7 @@ void Episode::save(Encoder& out) const {
 }
 
 void Episode::load(Decoder& in) {
-    firing_ = in.flag();
+    phase_ = load_phase(in);
     odd_ = in.u64();
     calm_ = in.u64();
     first_seen_ = in.time();

@@ -7,6 +7,7 @@
 
 #include "core/time.h"
 #include "detectors/codec.h"
+#include "detectors/phase.h"
 
 // Statistics that a few wild values cannot bend, and the bookkeeping of "odd for long enough".
 namespace vigie::detectors {
@@ -67,9 +68,13 @@ public:
     // Kept through a gap: what was odd before it says nothing of what is odd after it.
     void forget_row();
     void end();
+    // Nothing is left to judge by: it fires no longer. see() tells of its end, or of a new
+    // beginning, once there is.
+    void fall_silent();
 
-    bool firing() const { return firing_; }
-    bool suspect() const { return firing_ || odd_ > 0; }
+    bool firing() const { return phase_ == Phase::kFiring; }
+    bool silent() const { return phase_ == Phase::kSilent; }
+    bool suspect() const { return firing() || odd_ > 0; }
     EventTime first_seen() const { return first_seen_; }  // Of the running row or anomaly.
     EventTime last_seen() const { return last_seen_; }    // Of the last odd one.
 
@@ -77,7 +82,7 @@ public:
     void load(Decoder& in);
 
 private:
-    bool firing_ = false;
+    Phase phase_ = Phase::kQuiet;
     std::uint64_t odd_ = 0;
     std::uint64_t calm_ = 0;
     EventTime first_seen_;

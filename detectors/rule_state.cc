@@ -11,9 +11,10 @@ void save_state(const GroupState& state, Encoder& out) {
         out.flag(time.has_value());
         out.time(time.value_or(EventTime{}));
     }
-    out.flag(state.firing);
+    save_phase(state.phase, out);
     out.time(state.last_true);
     out.time(state.judged_at);
+    out.time(state.data_at);
     out.f64(state.value);
 }
 
@@ -25,9 +26,10 @@ GroupState load_state(Decoder& in) {
         const EventTime at = in.time();
         if (has) *time = at;
     }
-    state.firing = in.flag();
+    state.phase = load_phase(in);
     state.last_true = in.time();
     state.judged_at = in.time();
+    state.data_at = in.time();
     state.value = in.f64();
     if (!std::isfinite(state.value)) in.set_failed();
     return state;

@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "core/time.h"
 #include "detectors/codec.h"
+#include "detectors/phase.h"
 #include "detectors/rule_value.h"
 
 namespace vigie::detectors {
@@ -13,10 +14,11 @@ namespace vigie::detectors {
 struct GroupState {
     EntityId entity;
     std::optional<EventTime> since;        // True without a break since.
-    std::optional<EventTime> false_since;  // While firing.
-    bool firing = false;
+    std::optional<EventTime> false_since;  // False without a break since; unless quiet.
+    Phase phase = Phase::kQuiet;
     EventTime last_true;
     EventTime judged_at;
+    EventTime data_at;  // The newest point when it was last true.
     double value = 0;
 };
 

@@ -4,11 +4,13 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "detectors/option_check.h"
+#include "detectors/rule_finding.h"
 #include "detectors/rule_state.h"
 #include "detectors/rule_value.h"
 #include "detectors/words.h"
@@ -17,12 +19,10 @@ namespace vigie::detectors {
 
 namespace {
 
-using schemas::Anomaly;
 using schemas::Point;
 using schemas::TimeSeries;
 
-constexpr char kVersion = '1';
-constexpr double kScoreMax = 1000;
+constexpr char kVersion = '2';
 constexpr std::size_t kGroupBytesMax = 300;
 constexpr std::chrono::hours kAheadMax{1};
 constexpr std::chrono::seconds kSweepEvery{10};
@@ -78,23 +78,6 @@ void insert_sorted(Group& group, const RuleSeries& series) {
     group.insert(at, &series);
 }
 
-std::string filled(std::string text, std::string_view name, std::string_view value) {
-    for (std::size_t at = text.find(name); at != std::string::npos;
-         at = text.find(name, at + value.size())) {
-        text.replace(at, name.size(), value);
-    }
-    return text;
-}
-
-double score_of(const Rule& rule, double value) {
-    const bool low =
-        rule.comparison == Comparison::kBelow || rule.comparison == Comparison::kAtMost;
-    const double over = low ? rule.threshold : value;
-    const double under = low ? value : rule.threshold;
-    if (over > 0 && under > 0) return std::min(over / under, kScoreMax);
-    return std::min(1 + std::abs(value - rule.threshold), kScoreMax);
-}
-
 class RuleDetector final : public Detector {
 public:
     RuleDetector(RuleOptions options, std::vector<CompiledRule> rules)
@@ -130,7 +113,7 @@ public:
         evaluated_at_ = now_;
         if (now_ - swept_at_ >= kSweepEvery) sweep();
         for (CompiledRule& rule : rules_) evaluate(rule, out);
-        end_removed_rules(out);
+        silence_removed_rules(out);
     }
 
     std::string save() const override;
@@ -226,6 +209,26 @@ private:
             return silence > (has_age_rule(series) ? options_.forget_after : options_.idle_after);
         });
         if (removed > 0) rebuild_index();
+        forget_silent();
+    }
+
+    // What fell silent is remembered until its data is back, however long its series are gone:
+    // at most as many as there may be series. The one that was judged longest ago goes first.
+    void forget_silent() {
+        std::vector<std::tuple<EventTime, std::string, std::string>> silent;
+        for (const auto& [rule, groups] : states_) {
+            for (const auto& [name, state] : groups) {
+                if (state.phase == Phase::kSilent) silent.emplace_back(state.judged_at, rule, name);
+            }
+        }
+        if (silent.size() <= options_.series_max) return;
+        const auto over = silent.begin() + static_cast<std::ptrdiff_t>(silent.size()) -
+                          static_cast<std::ptrdiff_t>(options_.series_max);
+        std::ranges::nth_element(silent, over);
+        for (auto at = silent.begin(); at != over; ++at) {
+            states_[std::get<1>(*at)].erase(std::get<2>(*at));
+            ++counts_.dropped["forgotten"];
+        }
     }
 
     bool has_age_rule(const RuleSeries& series) const {
@@ -238,8 +241,11 @@ private:
     std::optional<double> value_of_group(const CompiledRule& rule, const std::string& name,
                                          const Group& group) const {
         const Moment moment{now_, watching_since_, rule.rule.comparison, rule.rule.threshold};
-        const auto value = value_of(rule.selection.selection, group, moment);
-        if (!value || !rule.divide_by) return value;
+        auto value = value_of(rule.selection.selection, group, moment);
+        if (!rule.divide_by) return value;
+        // Nothing of a part of what there is, is none of it: nobody counts errors before the first.
+        if (!value && rule.selection.metric == rule.divide_by->metric) value = 0;
+        if (!value) return value;
         const auto found = rule.divide_groups.find(name);
         if (found == rule.divide_groups.end()) return std::nullopt;
         const auto by = value_of(rule.divide_by->selection, found->second, moment);
@@ -248,25 +254,44 @@ private:
         return std::isfinite(ratio) ? std::optional(ratio) : std::nullopt;
     }
 
+    // The newest point that a value of the group can come from.
+    static EventTime newest_of(const CompiledRule& rule, const std::string& name,
+                               const Group& group) {
+        EventTime newest = kNever;
+        const auto look = [&newest](const Group& at) {
+            for (const RuleSeries* series : at) {
+                if (!series->points.empty()) newest = std::max(newest, series->points.back().at);
+            }
+        };
+        look(group);
+        const auto by = rule.divide_groups.find(name);
+        if (by != rule.divide_groups.end()) look(by->second);
+        return newest;
+    }
+
     void evaluate(CompiledRule& rule, Findings& out) {
         auto& states = states_[rule.rule.name];
         for (const auto& [name, group] : rule.groups) {
             const auto value = value_of_group(rule, name, group);
-            if (!value) {
-                if (const auto at = states.find(name); at != states.end()) {
-                    without_data(rule, name, at->second, out);
-                }
+            const bool odd = value && holds(rule.rule.comparison, *value, rule.rule.threshold);
+            const EventTime newest = newest_of(rule, name, group);
+            const auto known = states.find(name);
+            // A window that runs empty is not calm: that takes data which was not there before.
+            if (!value || (!odd && known != states.end() && newest <= known->second.data_at)) {
+                if (known != states.end()) without_data(rule, name, known->second, out);
                 continue;
             }
             GroupState& state = states[name];
             state.entity = group.front()->entity;
+            if (odd) state.data_at = std::max(state.data_at, newest);
             judge(rule, name, state, *value, out);
         }
         for (auto& [name, state] : states) {
             if (!rule.groups.contains(name)) without_data(rule, name, state, out);
         }
-        std::erase_if(states,
-                      [](const auto& each) { return !each.second.firing && !each.second.since; });
+        std::erase_if(states, [](const auto& each) {
+            return each.second.phase == Phase::kQuiet && !each.second.since;
+        });
     }
 
     void judge(const CompiledRule& rule, const std::string& name, GroupState& state, double value,
@@ -277,87 +302,62 @@ private:
             if (!state.since) state.since = now_;
             state.false_since.reset();
             state.last_true = now_;
-            if (state.firing || now_ - *state.since < rule.rule.hold) return;
-            state.firing = true;
-            out.anomalies.push_back(anomaly(rule.rule, name, state));
+            if (state.phase == Phase::kFiring || now_ - *state.since < rule.rule.hold) return;
+            state.phase = Phase::kFiring;
+            out.anomalies.push_back(finding_of(rule.rule, name, state));
             return;
         }
-        if (!state.firing) {
-            state.since.reset();
-            return;
-        }
+        if (state.phase != Phase::kFiring) state.since.reset();
+        if (state.phase == Phase::kQuiet) return;
         if (!state.false_since) state.false_since = now_;
         if (now_ - *state.false_since < rule.rule.keep_firing) return;
-        end(rule.rule, name, state, "", out);
+        state.phase = Phase::kQuiet;
+        out.anomalies.push_back(finding_of(rule.rule, name, state));
+        state.since.reset();
+        state.false_since.reset();
     }
 
     // Nothing resolves on missing data, but nothing fires for ever without any.
     void without_data(const CompiledRule& rule, const std::string& name, GroupState& state,
                       Findings& out) {
-        if (!state.firing) {
+        if (state.phase != Phase::kFiring) {
             state.since.reset();
+            state.false_since.reset();
             return;
         }
         if (now_ - std::max(state.judged_at, watching_since_) < options_.end_after) return;
-        end(rule.rule, name, state,
-            fmt::format("no data for {}: no longer judged", span_text(options_.end_after)), out);
+        fall_silent(rule.rule, name, state, out);
+        out.anomalies.back().reason =
+            fmt::format("no data for {}: no longer judged", span_text(options_.end_after));
     }
 
-    void end(const Rule& rule, const std::string& name, GroupState& state, std::string_view why,
-             Findings& out) const {
-        state.firing = false;
-        Anomaly over = anomaly(rule, name, state);
-        if (!why.empty()) over.reason = why;
-        out.anomalies.push_back(std::move(over));
+    static void fall_silent(const Rule& rule, const std::string& name, GroupState& state,
+                            Findings& out) {
+        state.phase = Phase::kSilent;
+        out.anomalies.push_back(finding_of(rule, name, state));
+        out.anomalies.back().ended = schemas::Ended::kSilent;
         state.since.reset();
         state.false_since.reset();
     }
 
-    // Rules that the configuration no longer has: their anomalies end with them.
-    void end_removed_rules(Findings& out) {
-        for (auto at = states_.begin(); at != states_.end();) {
-            const std::string& rule_name = at->first;
-            if (std::ranges::any_of(rules_, [&rule_name](const CompiledRule& rule) {
-                    return rule.rule.name == rule_name;
-                })) {
-                ++at;
-                continue;
-            }
+    // Nobody judges by rules that the configuration no longer has; they may come back.
+    void silence_removed_rules(Findings& out) {
+        for (auto& [rule_name, groups] : states_) {
+            const auto has_name = [&rule_name](const CompiledRule& rule) {
+                return rule.rule.name == rule_name;
+            };
+            if (std::ranges::any_of(rules_, has_name)) continue;
             Rule gone;
             gone.name = rule_name;
-            for (auto& [name, state] : at->second) {
-                if (state.firing) end(gone, name, state, "the rule was removed", out);
+            for (auto& [name, state] : groups) {
+                if (state.phase != Phase::kFiring) continue;
+                fall_silent(gone, name, state, out);
+                out.anomalies.back().reason = "the rule was removed";
             }
-            at = states_.erase(at);
+            std::erase_if(groups,
+                          [](const auto& each) { return each.second.phase == Phase::kQuiet; });
         }
-    }
-
-    static Anomaly anomaly(const Rule& rule, const std::string& name, const GroupState& state) {
-        Anomaly anomaly;
-        anomaly.detector = "rule:" + rule.name;
-        anomaly.key = fmt::format("rule:{}|{}", rule.name, name);
-        anomaly.firing = state.firing;
-        anomaly.symptom = rule.symptom;
-        anomaly.severity = rule.severity;
-        anomaly.entity = state.entity;
-        anomaly.signal = describe(rule.selection);
-        if (rule.divide_by) anomaly.signal += " / " + describe(*rule.divide_by);
-        anomaly.observed = finite(state.value);
-        anomaly.expected = anomaly.lower = anomaly.upper = rule.threshold;
-        anomaly.score = state.firing ? std::max(score_of(rule, state.value), 1.0) : 0;
-        anomaly.unit = rule.unit;
-        anomaly.first_seen = state.since.value_or(state.last_true);
-        anomaly.last_seen = state.last_true;
-        const std::string value = with_unit(state.value, rule.unit);
-        const std::string threshold = with_unit(rule.threshold, rule.unit);
-        std::string summary = rule.summary.empty() ? rule.name : rule.summary;
-        summary = filled(std::move(summary), "{value}", value);
-        summary = filled(std::move(summary), "{threshold}", threshold);
-        summary = filled(std::move(summary), "{entity}", state.entity.value);
-        anomaly.reason =
-            fmt::format("{}: {} is {}{}, limit {} {}", summary, anomaly.signal, value,
-                        state.firing ? "" : " again", to_string(rule.comparison), threshold);
-        return anomaly;
+        std::erase_if(states_, [](const auto& each) { return each.second.empty(); });
     }
 
     const RuleOptions options_;

@@ -66,7 +66,7 @@ struct RuleOptions {
     std::size_t series_max = 20'000;           // Series that rules select; more are refused.
     std::size_t points_per_series_max = 4096;  // In a window; the oldest go first.
     // Nothing resolves on missing data: a firing rule without any holds for so long, then says
-    // that it is no longer judged.
+    // that it is no longer judged, and when there is data again, whether it is over.
     std::chrono::seconds end_after{300};
     // Series without a point for so long are forgotten; those of `age` rules after
     // `forget_after`, which ends their anomaly.

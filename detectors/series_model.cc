@@ -375,7 +375,7 @@ void SeriesModel::load(Decoder& in) {
         in.set_failed();
     }
     episode_.load(in);
-    if (episode_.firing() && trackers_.empty()) in.set_failed();
+    if ((episode_.firing() || episode_.silent()) && trackers_.empty()) in.set_failed();
     above_ = in.flag();
     odd_share_ = in.f64();
     if (!(odd_share_ >= 0 && odd_share_ <= 1)) in.set_failed();

@@ -84,7 +84,7 @@ public:
     Judgement observe(EventTime at, double value, double floor, const ModelOptions& options);
 
     void forget_row();  // After a gap: what was odd before it does not add to what is after it.
-    void end() { episode_.end(); }
+    void fall_silent() { episode_.fall_silent(); }
     const Episode& episode() const { return episode_; }
 
     void save(Encoder& out) const;

@@ -127,7 +127,8 @@ TraceSubject::TraceSubject(EntityId caller, EntityId entity, EventTime at,
 
 void TraceSubject::close(const Window& window, const RequestTally& tally,
                          const TraceOptions& options, schemas::Severity severity, Findings& out) {
-    if (!errors_.episode.suspect() && !latency_.episode.suspect()) severity_ = severity;
+    const auto held = [](const Measure& of) { return of.episode.suspect() || of.episode.silent(); };
+    if (!held(errors_) && !held(latency_)) severity_ = severity;
     severity_traffic_ = options.severity_traffic;
     if (!started_) {
         if (tally.requests == 0) return;
@@ -180,6 +181,9 @@ void TraceSubject::judge_traffic(const Window& window, const RequestTally& tally
         const double deviation = std::abs(verdict.observed - usual.median);
         verdict.limit = above ? usual.median + limit : std::max(usual.median - limit, 0.0);
         if (most >= options.requests_min) verdict.sight = sight_of(deviation, limit);
+        // No request at all may as well be no data, unless that is usual.
+        const bool empty = tally.requests == 0 && usual.low > 0;
+        if (empty && verdict.sight == Sight::kCalm) verdict.sight = Sight::kBetween;
         verdict.score = score_of(deviation, limit);
         if (!traffic_.episode.firing() && traffic_.above != above) traffic_.episode.forget_row();
         traffic_.above = above;
@@ -245,30 +249,40 @@ void TraceSubject::settle(Kind kind, const Verdict& verdict, const Window& windo
         of.history.push(values[i % values.size()]);
     }
     schemas::Anomaly over = anomaly(kind, verdict, tally);
+    over.ended = schemas::Ended::kAdapted;
     over.reason = fmt::format("{}: it has been so for {} and is taken as the new normal",
                               over.reason, span_text(options.adapt_after));
     out.anomalies.push_back(std::move(over));
 }
 
-void TraceSubject::end_silent(const TraceOptions& options, Findings& out) {
-    for (const Kind kind : {Kind::kLatency, Kind::kErrors}) {
+void TraceSubject::fall_silent(bool nobody, const TraceOptions& options, Findings& out) {
+    const auto end = [&](Kind kind) {
         Measure& of = measure(kind);
-        if (!of.episode.firing()) continue;
-        of.episode.end();
+        if (!of.episode.firing()) return false;
+        of.episode.fall_silent();
         Verdict verdict;
         verdict.usual = usual_of(of.history.values());
         verdict.limit = verdict.usual.top;
         schemas::Anomaly over = anomaly(kind, verdict, {});
+        over.ended = schemas::Ended::kSilent;
         over.reason =
             fmt::format("too few requests for {}: no longer judged", span_text(options.end_after));
         out.anomalies.push_back(std::move(over));
-    }
+        return true;
+    };
+    if (nobody) end(Kind::kTraffic);
+    const bool latency = end(Kind::kLatency);
+    if (!end(Kind::kErrors) && !latency) return;
     pending_ = {};
     pending_windows_ = 0;
 }
 
 bool TraceSubject::firing() const {
     return latency_.episode.firing() || errors_.episode.firing() || traffic_.episode.firing();
+}
+
+bool TraceSubject::silent() const {
+    return latency_.episode.silent() || errors_.episode.silent() || traffic_.episode.silent();
 }
 
 const Measure& TraceSubject::measure(Kind kind) const {
@@ -307,6 +321,7 @@ schemas::Anomaly TraceSubject::anomaly(Kind kind, const Verdict& verdict,
         anomaly.signal = fmt::format("{} of calls from {}", words.signal, caller_.value);
     }
     anomaly.firing = of.episode.firing();
+    if (!anomaly.firing) anomaly.ended = schemas::Ended::kCalm;
     anomaly.symptom = words.symptom;
     anomaly.severity = kind == Kind::kTraffic ? severity_traffic_ : severity_;
     anomaly.entity = entity_;

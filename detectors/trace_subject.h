@@ -60,10 +60,13 @@ public:
     // A window is over; `tally` may be empty. `severity` is that of errors and latency.
     void close(const Window& window, const RequestTally& tally, const TraceOptions& options,
                schemas::Severity severity, Findings& out);
-    // Ends what can no longer be judged because there are too few requests.
-    void end_silent(const TraceOptions& options, Findings& out);
+    // Ends what can no longer be judged because there are too few requests; the rate only when
+    // `nobody` has any, as none is a number as well. What is back is judged again, and its end
+    // told.
+    void fall_silent(bool nobody, const TraceOptions& options, Findings& out);
 
     bool firing() const;
+    bool silent() const;
     bool is_edge() const { return !caller_.empty(); }
     EventTime last_at() const { return last_at_; }      // End of the last window with requests.
     EventTime judged_at() const { return judged_at_; }  // End of the last judged window.

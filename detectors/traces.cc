@@ -19,7 +19,7 @@ namespace {
 using schemas::Span;
 using schemas::SpanKind;
 
-constexpr char kVersion = '1';
+constexpr char kVersion = '2';
 // Later than now by more is a broken clock, earlier by more is not worth a window.
 constexpr std::int64_t kWindowsAwayMax = 32;
 constexpr std::size_t kWindowsOpenMax = 512;
@@ -56,11 +56,13 @@ public:
             windows_.erase(windows_.begin());
             closed_until_ = to;
         }
+        const auto silent_since = [this](EventTime last) {
+            return now_ - std::max(last, watching_since_) >= options_.end_after + options_.lateness;
+        };
+        const bool nobody = silent_since(closed_until_);
         for (auto& [key, subject] : subjects_) {
-            if (!subject.firing()) continue;
-            const auto silence = now_ - std::max(subject.judged_at(), watching_since_);
-            if (silence >= options_.end_after + options_.lateness)
-                subject.end_silent(options_, out);
+            if (!subject.firing() || !silent_since(subject.judged_at())) continue;
+            subject.fall_silent(nobody, options_, out);
         }
     }
 
@@ -185,7 +187,10 @@ private:
         const std::size_t removed = std::erase_if(subjects_, [&](const auto& each) {
             const TraceSubject& subject = each.second;
             if (subject.is_edge() != edge || subject.firing()) return false;
-            if (now_ - subject.last_at() > options_.idle_after) return true;
+            if (now_ - subject.last_at() > options_.idle_after) {
+                if (subject.silent()) ++counts_.dropped["forgotten"];
+                return true;
+            }
             oldest = std::min(oldest, subject.last_at());
             return false;
         });

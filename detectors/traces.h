@@ -33,7 +33,7 @@ struct TraceOptions {
     double traffic_factor_min = 3;  // Times more, or a part of, the usual rate.
 
     std::chrono::seconds adapt_after{3600};  // So long at an odd level, and it is the new normal.
-    std::chrono::seconds end_after{300};     // An anomaly without enough requests for so long ends.
+    std::chrono::seconds end_after{300};     // Without enough requests for so long: not judged.
     std::chrono::seconds idle_after{3600};   // Silent services and edges make room for new ones.
 
     std::size_t services_max = 2000;
@@ -50,8 +50,9 @@ struct TraceOptions {
 // that advance() closes. Detectors "trace.latency", "trace.errors", "trace.traffic". Edges are
 // learned from client spans and from spans whose parent is of another service.
 // Spans for closed windows ("late"), without a service ("no_entity"), that end before they start
-// or are too far ahead ("bad_time") and over the limits are dropped and counted.
-// kInvalid names the option that is wrong.
+// or are too far ahead ("bad_time") and over the limits are dropped and counted; so are services
+// and edges that make room while an anomaly of theirs is silent ("forgotten"). kInvalid names the
+// option that is wrong.
 Result<std::unique_ptr<Detector>> make_trace_detector(TraceOptions options);
 
 }  // namespace vigie::detectors

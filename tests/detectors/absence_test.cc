@@ -52,7 +52,7 @@ TEST_CASE("absence: reported once, when the silence becomes longer than allowed"
     CHECK(anomaly.reason.find("service:shop sent no metrics for 5 min") == 0);
     bench.send("shop", 2000);
     REQUIRE(bench.out.anomalies.size() == 2);
-    CHECK(!bench.out.anomalies.back().firing);
+    CHECK(said(bench.out.anomalies) == "firing calm");
     CHECK(bench.out.anomalies.back().key == anomaly.key);
 }
 
@@ -97,14 +97,53 @@ TEST_CASE("absence: time nobody watched is no silence", "[detectors]") {
     CHECK(bench.out.anomalies.empty());
 }
 
-TEST_CASE("absence: what is gone for good is forgotten, and its anomaly ends", "[detectors]") {
+TEST_CASE("absence: what is gone for good is no longer judged, and its return is told",
+          "[detectors]") {
     AbsenceOptions options;
     options.forget_after = 1000s;
     Bench bench(options);
     bench.play(0, 3000, "shop", 400);
-    REQUIRE(bench.out.anomalies.size() == 2);
-    CHECK(!bench.out.anomalies.back().firing);
-    CHECK(bench.detector->counts().tracked == 1);
+    CHECK(said(bench.out.anomalies) == "firing silent");
+    CHECK(bench.out.anomalies.back().reason == "service:shop is taken as gone for good");
+    SECTION("after days") {
+        bench.play(3000, 200'000, "shop", 0);
+        bench.send("shop", 200'000);
+        CHECK(said(bench.out.anomalies) == "firing silent calm");
+        CHECK(bench.out.anomalies.back().key == "absence|service:shop");
+        // It is as if it were new: what was seen only briefly is not missed.
+        bench.play(200'010, 203'000, "shop", 200'020);
+        CHECK(said(bench.out.anomalies) == "firing silent calm");
+    }
+    SECTION("after a restart") {
+        Bench again(options);
+        REQUIRE(again.detector->load(bench.detector->save()));
+        again.send("shop", 3000);
+        CHECK(said(again.out.anomalies) == "calm");
+    }
+}
+
+TEST_CASE("absence: what is gone for good makes room, longest first", "[detectors]") {
+    AbsenceOptions options;
+    options.forget_after = 1000s;
+    options.entities_max = 3;
+    Bench bench(options);
+    bench.play(0, 400, "", 0);
+    bench.play(400, 500, "shop", 0);
+    for (double s = 400; s < 900; s += 10) {
+        bench.send("late", s);
+        bench.send("web", s);
+        bench.detector->advance(at(s), bench.out);
+    }
+    bench.play(900, 5000, "shop", 0);  // Only the web is left.
+    REQUIRE(said(bench.out.anomalies) == "firing firing silent silent");
+    bench.send("new", 5000);
+    CHECK(bench.detector->counts().dropped.at("forgotten") == 1);
+    bench.send("late", 5000);
+    CHECK(said(bench.out.anomalies).ends_with("silent calm"));
+    CHECK(bench.out.anomalies.back().entity.value == "service:late");
+    bench.send("shop", 5000);
+    CHECK(bench.detector->counts().dropped.at("entities_max") == 1);
+    CHECK(bench.detector->counts().tracked == 3);
 }
 
 TEST_CASE("absence: entities are bounded, and bad options refused", "[detectors]") {

@@ -131,8 +131,7 @@ TEST_CASE("logs: a new kind of error line is reported once, with examples", "[de
     CHECK(found.front().examples.front() == "payment 0 timed out after 5000 ms");
     writer.play(12);
     found = writer.of("logs.new");
-    REQUIRE(found.size() == 2);
-    CHECK(!found.back().firing);
+    CHECK(said(found) == "firing calm");
     writer.write(kError, "payment 7 timed out after 5000 ms");  // Known by now.
     writer.play(10);
     CHECK(writer.of("logs.new").size() == 2);
@@ -175,20 +174,91 @@ TEST_CASE("logs: a burst of error lines is reported once, until it is over", "[d
     CHECK(found.front().examples.size() == 5);
     CHECK(found.front().reason == "30 /s error lines, usually 1 /s");
     writer.play(20, 1);
-    found = writer.of("logs.errors");
-    REQUIRE(found.size() == 2);
-    CHECK(!found.back().firing);
+    CHECK(said(writer.of("logs.errors")) == "firing calm");
 }
 
-TEST_CASE("logs: an anomaly ends though the service logs nothing more", "[detectors]") {
+TEST_CASE("logs: a service that logs nothing at all is not calm", "[detectors]") {
+    Writer writer(quick());
+    const bool others = GENERATE(false, true);
+    const auto nobody = [&writer, others](int seconds) {
+        for (int s = 0; s < seconds; ++s) {
+            const std::vector<schemas::LogRecord> records{
+                line("web", at(writer.now), kInfo, "all is well here")};
+            if (others) writer.detector->observe(records, writer.out);
+            writer.detector->advance(at(++writer.now), writer.out);
+        }
+    };
+    writer.play(60, 1);
+    writer.play(20, 30);
+    writer.write(kError, "payment 1 timed out after 5000 ms");
+    writer.play(4, 30);
+    REQUIRE(said(writer.of("logs.errors")) == "firing");
+    REQUIRE(said(writer.of("logs.new")) == "firing");
+    nobody(295);
+    CHECK(said(writer.of("logs.errors")) == "firing");
+    nobody(10);
+    CHECK(said(writer.of("logs.errors")) == "firing silent");
+    CHECK(said(writer.of("logs.new")) == "firing silent");
+    CHECK(writer.of("logs.new").back().reason == "no log lines for 5 min: no longer judged");
+    nobody(4000);
+    SECTION("until it logs again, and is") {
+        writer.play(20, 1);
+        CHECK(said(writer.of("logs.errors")) == "firing silent calm");
+        CHECK(said(writer.of("logs.new")) == "firing silent calm");
+        writer.write(kError, "payment 1 timed out after 5000 ms");  // Known by now.
+        writer.play(10, 1);
+        CHECK(said(writer.of("logs.new")) == "firing silent calm");
+    }
+    SECTION("and what comes again fires again") {
+        writer.write(kError, "payment 1 timed out after 5000 ms");
+        writer.play(10, 30);
+        CHECK(said(writer.of("logs.errors")) == "firing silent firing");
+        CHECK(said(writer.of("logs.new")).starts_with("firing silent firing"));
+    }
+    SECTION("after a restart, too") {
+        const std::string saved = writer.detector->save();
+        writer.detector = *make_log_detector(quick());
+        REQUIRE(writer.detector->load(saved));
+        writer.play(20, 1);
+        CHECK(said(writer.of("logs.errors")) == "firing silent calm");
+    }
+}
+
+TEST_CASE("logs: windows without a line end nothing, those with calm lines do", "[detectors]") {
     Writer writer(quick());
     writer.play(30);
     writer.write(kError, "payment 1 timed out after 5000 ms");
     writer.play(4);
-    CHECK(writer.out.anomalies.size() == 1);
-    for (int s = 0; s < 20; ++s) writer.detector->advance(at(++writer.now), writer.out);
-    REQUIRE(writer.out.anomalies.size() == 2);
-    CHECK(!writer.out.anomalies.back().firing);
+    REQUIRE(said(writer.out.anomalies) == "firing");
+    for (int i = 0; i < 2; ++i) {  // A line each minute; three windows are needed.
+        for (int s = 0; s < 60; ++s) writer.detector->advance(at(++writer.now), writer.out);
+        CHECK(said(writer.out.anomalies) == "firing");
+        writer.play(1);
+    }
+    for (int s = 0; s < 10; ++s) writer.detector->advance(at(++writer.now), writer.out);
+    CHECK(said(writer.out.anomalies) == "firing calm");
+}
+
+TEST_CASE("logs: time nobody watched is no silence", "[detectors]") {
+    Writer writer(quick());
+    writer.play(30);
+    writer.write(kError, "payment 1 timed out after 5000 ms");
+    writer.play(4);
+    writer.detector->advance(at(10'000), writer.out);
+    writer.detector->advance(at(10'100), writer.out);
+    CHECK(said(writer.out.anomalies) == "firing");
+}
+
+TEST_CASE("logs: a kind of line that keeps coming is the new normal", "[detectors]") {
+    LogOptions options = quick();
+    options.adapt_after = 60s;
+    Writer writer(options);
+    writer.play(30);
+    for (int s = 0; s < 100; ++s) {
+        writer.write(kError, "payment 1 timed out after 5000 ms");
+        writer.play(1);
+    }
+    CHECK(said(writer.of("logs.new")) == "firing adapted");
 }
 
 TEST_CASE("logs: a line without a severity is judged by the word it begins with", "[detectors]") {

@@ -96,6 +96,7 @@ TEST_CASE("metrics: a jump is flagged after three points and said to be over", "
     CHECK(over.first_seen == first.first_seen);
     CHECK(over.last_seen == at(began + 31));
     CHECK(over.reason.find("again") != std::string::npos);
+    CHECK(said(feed.out.anomalies) == "firing calm");
 }
 
 TEST_CASE("metrics: single wild points are no anomaly", "[detectors]") {
@@ -144,6 +145,7 @@ TEST_CASE("metrics: a level that lasts is the new normal, and so is the way back
     REQUIRE(feed.out.anomalies.size() == 2);
     CHECK(!feed.out.anomalies.back().firing);
     CHECK(feed.out.anomalies.back().reason.find("new normal") != std::string::npos);
+    CHECK(said(feed.out.anomalies) == "firing adapted");
     feed.noise(10, 10, 0.5);
     REQUIRE(feed.out.anomalies.size() == 3);
     CHECK(feed.out.anomalies.back().firing);
@@ -160,6 +162,34 @@ TEST_CASE("metrics: an anomaly whose series falls silent ends and says why", "[d
     REQUIRE(feed.out.anomalies.size() == 2);
     CHECK(!feed.out.anomalies.back().firing);
     CHECK(feed.out.anomalies.back().reason.find("sent nothing for 5 min") != std::string::npos);
+}
+
+TEST_CASE("metrics: a series that fell silent is over once it is back and calm", "[detectors]") {
+    Feed feed(quick());
+    feed.noise(40, 10, 0.5);
+    feed.noise(5, 50, 0.5);
+    for (int i = 0; i < 400; ++i) feed.wait(10);
+    CHECK(said(feed.out.anomalies) == "firing silent");
+    SECTION("calm") {
+        feed.noise(4, 10, 0.5);
+        CHECK(said(feed.out.anomalies) == "firing silent");
+        feed.noise(20, 10, 0.5);
+        CHECK(said(feed.out.anomalies) == "firing silent calm");
+        CHECK(feed.out.anomalies.back().key == feed.out.anomalies.front().key);
+    }
+    SECTION("still odd, and calm later") {
+        feed.noise(5, 50, 0.5);
+        CHECK(said(feed.out.anomalies) == "firing silent firing");
+        feed.noise(20, 10, 0.5);
+        CHECK(said(feed.out.anomalies) == "firing silent firing calm");
+    }
+    SECTION("after a restart") {
+        Feed again(quick());
+        REQUIRE(again.detector().load(feed.detector().save()));
+        again.wait(feed.now());
+        again.noise(20, 10, 0.5);
+        CHECK(said(again.out.anomalies) == "calm");
+    }
 }
 
 TEST_CASE("metrics: time nobody watched is no silence", "[detectors]") {
@@ -259,6 +289,20 @@ TEST_CASE("metrics: series are bounded; idle ones make room", "[detectors]") {
     detector->advance(at(4000), out);
     send("new", 4000);
     CHECK(detector->counts().tracked == 2);
+}
+
+TEST_CASE("metrics: a silent anomaly that makes room is counted", "[detectors]") {
+    MetricsOptions options = quick();
+    options.series_max = 1;
+    Feed feed(options);
+    feed.noise(40, 10, 0.5);
+    feed.noise(5, 50, 0.5);
+    for (int i = 0; i < 400; ++i) feed.wait(10);
+    REQUIRE(said(feed.out.anomalies) == "firing silent");
+    const std::vector<schemas::TimeSeries> batch{gauge("other", at(feed.now()), 1)};
+    feed.detector().observe(batch, feed.out);
+    CHECK(feed.detector().counts().tracked == 1);
+    CHECK(feed.detector().counts().dropped.at("forgotten") == 1);
 }
 
 TEST_CASE("metrics: late, doubled, absurd and stale points do not disturb", "[detectors]") {

@@ -126,7 +126,7 @@ TEST_CASE("rules: fires after `for`, holds through `keep_firing_for`, ends once"
             CHECK(anomaly.reason == "service:shop is behind by 150: queue is 150, limit > 100");
         }
         if (s == 24) {
-            CHECK(!found.front().firing);
+            CHECK(said(found) == "calm");
             CHECK(found.front().key == "rule:Test|service:shop");
             CHECK(found.front().last_seen == at(19));
         }
@@ -263,6 +263,111 @@ TEST_CASE("rules: nothing resolves on missing data, and nothing fires for ever w
     REQUIRE(found.size() == 1);
     CHECK(!found.front().firing);
     CHECK(found.front().reason == "no data for 5 min: no longer judged");
+    CHECK(said(found) == "silent");
+}
+
+TEST_CASE("rules: what fell silent is over once there is data again, and calm", "[detectors]") {
+    Rule rule = rule_of("queue", Aggregation::kLast, Comparison::kAbove, 100);
+    rule.hold = 2s;
+    rule.keep_firing = 3s;
+    rule.selection.window = 1s;
+    Bench bench({rule});
+    const auto play = [&bench](int from, int to, double value) {
+        for (int s = from; s < to; ++s) {
+            if (value >= 0) bench.send("queue", kShop, s, value);
+            bench.advance(s);
+        }
+        return said(bench.take());
+    };
+    CHECK(play(0, 10, 150) == "firing");
+    CHECK(play(10, 5000, -1) == "silent");  // Its series is forgotten by then.
+    SECTION("calm, for as long as it must be") {
+        CHECK(play(5000, 5003, 50).empty());
+        CHECK(play(5003, 5004, 50) == "calm");
+        CHECK(play(5004, 5100, 50).empty());
+    }
+    SECTION("calm for too short, and no data again") {
+        CHECK(play(5000, 5002, 50).empty());
+        CHECK(play(5002, 5020, -1).empty());
+        CHECK(play(5020, 5023, 50).empty());
+        CHECK(play(5023, 5024, 50) == "calm");
+    }
+    SECTION("firing still") {
+        CHECK(play(5000, 5010, 150) == "firing");
+        CHECK(play(5010, 5020, 50) == "calm");
+    }
+    SECTION("an odd moment is not calm") {
+        CHECK(play(5000, 5001, 150).empty());
+        CHECK(play(5001, 5010, 50) == "calm");
+    }
+    SECTION("after a restart") {
+        Bench again({rule});
+        REQUIRE(again.detector->load(bench.detector->save()));
+        std::swap(bench.detector, again.detector);
+        CHECK(play(5000, 5010, 50) == "calm");
+    }
+}
+
+TEST_CASE("rules: a window that runs empty is not calm, unless the rule looks for that",
+          "[detectors]") {
+    const auto play = [](Aggregation aggregation, Comparison comparison, double threshold) {
+        Bench bench({rule_of("m", aggregation, comparison, threshold)});
+        for (int s = 0; s < 20; ++s) {
+            bench.send("m", kShop, s, s);
+            bench.advance(s);
+        }
+        for (int s = 20; s < 400; ++s) bench.advance(s);
+        bench.send("m", kShop, 400, 20);
+        bench.advance(400);
+        bench.send("m", kShop, 401, 20);
+        bench.advance(401);
+        return said(bench.take());
+    };
+    CHECK(play(Aggregation::kCount, Comparison::kAbove, 5) == "firing silent calm");
+    CHECK(play(Aggregation::kSum, Comparison::kAbove, 50) == "firing silent calm");
+    CHECK(play(Aggregation::kIncrease, Comparison::kAbove, 5) == "firing silent calm");
+    CHECK(play(Aggregation::kCount, Comparison::kBelow, 1) == "firing calm");
+    CHECK(play(Aggregation::kAge, Comparison::kAbove, 30) == "firing calm");
+}
+
+TEST_CASE("rules: no failed request among those there are is none, not missing data",
+          "[detectors]") {
+    Rule rule = rule_of("http_requests_total", Aggregation::kRate, Comparison::kAbove, 0.1);
+    rule.selection.matchers = {"code=~5??"};
+    rule.divide_by = rule.selection;
+    rule.divide_by->matchers.clear();
+    const auto play = [](const Rule& judged, const std::string& failed) {
+        Bench bench({judged});
+        for (int s = 0; s < 400; ++s) {
+            bench.send("http_requests_total", {{"code", "200"}, {"service", "shop"}}, s, 9.0 * s);
+            // From then on new instances, which count no failed request before the first.
+            if (s < 20) bench.send(failed, {{"code", "500"}, {"service", "shop"}}, s, 3.0 * s);
+            bench.advance(s);
+        }
+        return said(bench.take());
+    };
+    CHECK(play(rule, "http_requests_total") == "firing calm");
+    rule.selection.metric = "http_failed_total";  // Another metric may be one that stopped.
+    CHECK(play(rule, "http_failed_total") == "firing silent");
+}
+
+TEST_CASE("rules: what fell silent is bounded", "[detectors]") {
+    Bench bench({rule_of("m", Aggregation::kLast, Comparison::kAbove, 0)}, 10);
+    double now = 0;
+    for (int i = 0; i < 25; ++i) {
+        bench.send("m", {{"service", "s" + std::to_string(i)}}, ++now, 1);
+        bench.advance(now);
+        for (int s = 0; s < 4000; s += 50) bench.advance(now += 50);
+    }
+    CHECK(said(bench.take()).ends_with("firing silent firing silent"));
+    CHECK(bench.detector->counts().dropped.at("forgotten") == 15);
+    const auto back = [&bench, &now](int i) {
+        bench.send("m", {{"service", "s" + std::to_string(i)}}, now + 5, 0);
+        bench.advance(now += 5);
+        return said(bench.take());
+    };
+    CHECK(back(24) == "calm");
+    CHECK(back(0).empty());  // Forgotten.
 }
 
 TEST_CASE("rules: late, doubled and absurd points do not count; series are bounded",
@@ -315,6 +420,14 @@ TEST_CASE("rules: the anomaly of a rule that was removed ends", "[detectors]") {
     REQUIRE(found.size() == 1);
     CHECK(!found.front().firing);
     CHECK(found.front().key == before.out.anomalies.front().key);
+    CHECK(said(found) == "silent");
+    CHECK(found.front().reason == "the rule was removed");
+    // The rule is back, and so is its data.
+    Bench back({rule_of("queue", Aggregation::kLast, Comparison::kAbove, 100)});
+    REQUIRE(back.detector->load(after.detector->save()));
+    back.send("queue", kShop, 2, 50);
+    back.advance(2);
+    CHECK(said(back.take()) == "calm");
 }
 
 TEST_CASE("rules: bad rules are refused by name", "[detectors]") {

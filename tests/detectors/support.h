@@ -94,4 +94,15 @@ inline std::vector<schemas::Anomaly> firing(const Findings& findings) {
     return found;
 }
 
+// "firing", "calm", "silent", "adapted": what was said, in order.
+inline std::string said(const schemas::Anomaly& anomaly) {
+    if (anomaly.firing) return anomaly.ended ? "firing and ended" : "firing";
+    return anomaly.ended ? std::string(schemas::to_string(*anomaly.ended)) : "ended somehow";
+}
+inline std::string said(const std::vector<schemas::Anomaly>& anomalies) {
+    std::string all;
+    for (const auto& anomaly : anomalies) all += (all.empty() ? "" : " ") + said(anomaly);
+    return all;
+}
+
 }  // namespace vigie::detectors::test

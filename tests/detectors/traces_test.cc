@@ -103,8 +103,8 @@ TEST_CASE("traces: a bad release is seen in latency and errors, and its end too"
     traffic.play(12, {});
     REQUIRE(traffic.of("trace.errors").size() == 2);
     REQUIRE(traffic.of("trace.latency").size() == 2);
-    CHECK(!traffic.of("trace.errors").back().firing);
-    CHECK(!traffic.of("trace.latency").back().firing);
+    CHECK(said(traffic.of("trace.errors")) == "firing calm");
+    CHECK(said(traffic.of("trace.latency")) == "firing calm");
     CHECK(traffic.of("trace.latency").back().last_seen <= at(began + 42));
 }
 
@@ -167,6 +167,56 @@ TEST_CASE("traces: an anomaly without requests is not resolved, but not judged f
     REQUIRE(traffic.of("trace.errors").size() == 2);
     CHECK(!traffic.of("trace.errors").back().firing);
     CHECK(traffic.of("trace.errors").back().reason.find("no longer judged") != std::string::npos);
+    CHECK(said(traffic.of("trace.errors")) == "firing silent");
+    SECTION("when requests are back and calm it is over") {
+        traffic.play(12, {});
+        CHECK(said(traffic.of("trace.errors")) == "firing silent calm");
+    }
+    SECTION("when requests are back and fail it fires") {
+        traffic.play(12, {.error_ratio = 0.5});
+        CHECK(said(traffic.of("trace.errors")) == "firing silent firing");
+    }
+}
+
+TEST_CASE("traces: a rate that nobody reports any more is not calm", "[detectors]") {
+    TraceOptions options = quick();
+    options.requests_min = 20;  // Of which the usual rate has too few to be odd when it is zero.
+    Traffic traffic(options);
+    const auto others = [&traffic](int seconds, double per_second) {
+        for (int i = 0; i < seconds; ++i) {
+            const std::vector<Span> spans{span("web", SpanKind::kServer, at(traffic.now), 0.01,
+                                               false, "web" + std::to_string(traffic.now))};
+            traffic.detector->observe(spans, traffic.out);
+            traffic.play(1, {.per_second = per_second});
+        }
+    };
+    others(60, 8);
+    others(10, 60);
+    REQUIRE(said(traffic.of("trace.traffic")) == "firing");
+    SECTION("by this service") {
+        others(60, 0);
+        CHECK(said(traffic.of("trace.traffic")) == "firing");
+        others(12, 8);
+        CHECK(said(traffic.of("trace.traffic")) == "firing calm");
+    }
+    SECTION("by anyone") {
+        for (int i = 0; i < 330; ++i) traffic.play(1, {.per_second = 0});
+        CHECK(said(traffic.of("trace.traffic")) == "firing silent");
+        others(12, 8);
+        CHECK(said(traffic.of("trace.traffic")) == "firing silent calm");
+    }
+}
+
+TEST_CASE("traces: latency is judged while the rate is odd for long", "[detectors]") {
+    TraceOptions options = quick();
+    options.requests_min = 20;
+    options.merge_windows_max = 6;
+    Traffic traffic(options);
+    traffic.play(60, {.per_second = 60});
+    traffic.play(400, {.per_second = 1});  // Too few to judge latency by.
+    REQUIRE(said(traffic.of("trace.traffic")) == "firing");
+    traffic.play(30, {.per_second = 6, .seconds = 0.6});  // Two windows are judged together.
+    CHECK(said(traffic.of("trace.latency")) == "firing");
 }
 
 TEST_CASE("traces: traffic that stops while others go on is evidence", "[detectors]") {
@@ -197,6 +247,7 @@ TEST_CASE("traces: a level that lasts is the new normal", "[detectors]") {
     traffic.play(90, {.seconds = 0.5});
     REQUIRE(traffic.of("trace.latency").size() == 2);
     CHECK(traffic.of("trace.latency").back().reason.find("new normal") != std::string::npos);
+    CHECK(said(traffic.of("trace.latency")) == "firing adapted");
     traffic.play(60, {.seconds = 0.5});
     CHECK(traffic.of("trace.latency").size() == 2);
 }

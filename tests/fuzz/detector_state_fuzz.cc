@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const std::string content(reinterpret_cast<const char*>(data + 1), size - 1);
     const auto detector = make(data[0]);
-    if (!detector->load(seal("1" + content))) return 0;
+    if (!detector->load(seal("2" + content))) return 0;
     const std::string saved = detector->save();
     if (!make(data[0])->load(saved)) __builtin_trap();
     go_on(*detector);
