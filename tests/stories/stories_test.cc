@@ -31,6 +31,7 @@ struct Expectation {
 
 struct Story {
     std::string mode;
+    bool alerts = true;  // Otherwise incidents are known from anomalies alone.
     std::chrono::seconds length{0};
     std::vector<Happening> happenings;
     std::vector<Expectation> expectations;
@@ -48,6 +49,7 @@ Story read_story(const std::string& path) {
         Section section(&*root, "", complaints);
         section.text("title");
         story.mode = section.text("mode", "approve");
+        story.alerts = section.boolean("alerts", true);
         story.length = section.seconds("length", std::chrono::seconds{120});
         section.each("happens", [&story](Section& part) {
             story.happenings.push_back({part.seconds("at", std::chrono::seconds{0}),
@@ -77,6 +79,13 @@ void happen(const Happening& happening, Shop& shop) {
     FAIL("a story cannot say '" << what << "'");
 }
 
+template <class Predicate>
+std::string count_symptoms(const schemas::Incident& incident, Predicate is_counted) {
+    return std::to_string(std::count_if(
+        incident.evidence.begin(), incident.evidence.end(),
+        [&is_counted](const auto& seen) { return seen.symptom && is_counted(seen); }));
+}
+
 // What a story can expect, by name.
 std::map<std::string, std::string> facts_of(Shop& shop) {
     World& world = shop.world();
@@ -94,6 +103,10 @@ std::map<std::string, std::string> facts_of(Shop& shop) {
         facts["mechanism"] = schemas::to_string(incident.diagnosis.causes.front().mechanism);
         facts["confidence"] = schemas::to_string(incident.diagnosis.confidence);
     }
+    facts["symptoms_clear"] =
+        count_symptoms(incident, [](const auto& seen) { return seen.cleared_at.has_value(); });
+    facts["symptoms_silent"] = count_symptoms(
+        incident, [](const auto& seen) { return seen.ended == schemas::Ended::kSilent; });
     facts["plan"] = incident.plan ? incident.plan->runbook : "none";
     if (incident.plan) {
         facts["plan_mode"] = schemas::to_string(incident.plan->mode);
@@ -115,6 +128,7 @@ void check_expectation(const Expectation& expectation, Shop& shop) {
 void tell(const std::string& path) {
     const Story story = read_story(path);
     Shop shop(1, {}, *schemas::parse_mode(story.mode));
+    shop.set_alerts(story.alerts);
     for (std::chrono::seconds t{0}; t <= story.length; ++t) {
         for (const Happening& happening : story.happenings) {
             if (happening.at == t) happen(happening, shop);

@@ -93,7 +93,7 @@ void Shop::second() {
                 metrics_message(service, sick() ? 0.9 : 0.05, sick() ? 0.3 : 0.0, world_.now()));
         }
         world_.feed(span_message("frontend", "checkout", world_.now()));
-        send_alerts();
+        if (alerts_) send_alerts();
     }
     world_.advance();
     age_ += seconds{1};

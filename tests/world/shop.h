@@ -21,6 +21,7 @@ public:
     void deploy(const std::string& version);  // With its deployment event
     void repair();                            // By hand: the previous version, without an event
     void set_silent(bool silent) { silent_ = silent; }
+    void set_alerts(bool alerts) { alerts_ = alerts; }  // Whether Prometheus has rules at all.
 
     // A person decides; approve and reject are for the plan that is shown now.
     void decide(schemas::DecisionKind kind, const std::string& value);
@@ -40,6 +41,7 @@ private:
     std::chrono::seconds age_{0};
     std::chrono::seconds sick_for_{0};
     bool silent_ = false;
+    bool alerts_ = true;
     bool alerting_ = false;
     EventTime alerting_since_;
     std::set<std::string> approved_;
