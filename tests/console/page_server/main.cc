@@ -69,12 +69,18 @@ void follow(streams::Bus& bus, console::Views& views, const std::stop_token& sto
     }
 }
 
+// The samples' times are of one day; an offer must still stand when the test runs.
+schemas::Incident offer(std::string id) {
+    auto incident = samples::awaiting_approval(std::move(id));
+    incident.plan->expires_at = to_event_time(SystemClock{}.wall()) + std::chrono::hours{1};
+    return incident;
+}
+
 void serve_commands(streams::Bus& bus) {
     int opened = 0;
     for (std::string word; std::cin >> word && word != "quit";) {
         if (word == "open") {
-            auto incident =
-                samples::awaiting_approval("inc-00000000010" + std::to_string(++opened));
+            auto incident = offer("inc-00000000010" + std::to_string(++opened));
             incident.state = schemas::IncidentState::kOpen;
             incident.severity = schemas::Severity::kWarning;
             incident.title = "disk of db-1 is almost full";
@@ -82,7 +88,7 @@ void serve_commands(streams::Bus& bus) {
             incident.diagnosis = {};
             append(bus, samples::incident_message(incident));
         } else if (word == "replan") {
-            auto incident = samples::awaiting_approval("inc-000000000001");
+            auto incident = offer("inc-000000000001");
             incident.plan->id = {"plan-999999999999"};
             incident.plan->title = "Roll checkout back to 1.4.1";
             append(bus, samples::incident_message(incident));
@@ -102,7 +108,7 @@ int main(int argc, char** argv) {
     std::vector<streams::TopicOptions> all;
     for (const auto topic : topics::kAll) all.push_back({.name = std::string(topic)});
     VIGIE_ASSERT(bus.ensure_topics(all).has_value());
-    append(bus, samples::incident_message(samples::awaiting_approval("inc-000000000001")));
+    append(bus, samples::incident_message(offer("inc-000000000001")));
     append(bus, samples::incident_message(samples::hostile("inc-000000000002")));
     append(bus, samples::incident_message(samples::resolved("inc-000000000003")));
     console::Views views({}, bus, metrics, *log);
