@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "app/bus_config.h"
 #include "app/policy_config.h"
 #include "app/section.h"
 #include "core/system_clock.h"
@@ -109,13 +110,6 @@ void read_ingest(Section& section, Config& config) {
     section.child("alertmanager_webhook", [&options](Section& webhook) {
         options.alertmanager_webhook_token = webhook.secret("token");
     });
-}
-
-void read_bus(Section& section, Config& config) {
-    config.partitions =
-        static_cast<std::int32_t>(section.integer("partitions", config.partitions, 1, 64));
-    config.retention_bytes = section.bytes("retention_max", config.retention_bytes);
-    config.sync = section.boolean("sync", config.sync);
 }
 
 void read_log(Section& section, Config& config) {

@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "ingest/receivers.h"
 #include "schemas/policy.h"
+#include "streams/kafka/kafka_bus.h"
 
 namespace vigie::app {
 
@@ -32,6 +33,8 @@ struct Config {
     std::int32_t partitions = 1;  // Of the telemetry topics; the others have one for each domain.
     std::int64_t retention_bytes = std::int64_t{2} << 30;  // Of each telemetry topic
     bool sync = true;                                      // False loses seconds on power loss.
+    // The log is on Kafka instead of in the data folder.
+    std::optional<streams::kafka::KafkaBus::Options> kafka;
     std::chrono::milliseconds tick{1000};
 
     Listen api{"127.0.0.1", 9099};

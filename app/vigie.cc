@@ -24,6 +24,7 @@
 #include "ingest/ticker.h"
 #include "schemas/events.h"
 #include "schemas/topics.h"
+#include "streams/kafka/kafka_bus.h"
 #include "streams/rocks/rocks_bus.h"
 #include "streams/runtime.h"
 
@@ -62,7 +63,9 @@ struct Vigie::Parts {
           clock({}, clock_in) {}
 
     Status open();
-    Status restore_kill_switch(const std::string& bus_folder) const;
+    Status restore_kill_switch(bool existed) const;
+    Status open_embedded();
+    Status open_kafka();
     Status start_pipeline();
     Status start_servers();
     Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
@@ -104,11 +107,10 @@ struct Vigie::Parts {
 
 // A switch that disappeared from an existing installation counts as on, also after a restart.
 // A new installation gets its switch before its log: a crash in between leaves no log without one.
-Status Vigie::Parts::restore_kill_switch(const std::string& bus_folder) const {
+Status Vigie::Parts::restore_kill_switch(bool existed) const {
     const std::string file = config.data + "/kill-switch";
     std::error_code error;
     if (std::filesystem::exists(file, error)) return {};
-    const bool existed = std::filesystem::exists(bus_folder, error);
     if (existed) {
         log.error(
             "the kill switch was missing and is on now; 'vigie kill off' allows actions again",
@@ -117,14 +119,28 @@ Status Vigie::Parts::restore_kill_switch(const std::string& bus_folder) const {
     return write_file(file, existed ? "on\n" : "off\n");
 }
 
+Status Vigie::Parts::open_embedded() {
+    streams::rocks::RocksBus::Options options;
+    options.path = config.data + "/bus";
+    std::error_code error;
+    VIGIE_TRY(restore_kill_switch(std::filesystem::exists(options.path, error)));
+    options.sync = config.sync;
+    VIGIE_TRY_ASSIGN(bus, streams::rocks::RocksBus::open(options, clock, metrics));
+    return {};
+}
+
+// The installation is on the brokers: a data folder that is new beside it has lost its switch.
+Status Vigie::Parts::open_kafka() {
+    VIGIE_TRY_ASSIGN(bus, streams::kafka::KafkaBus::open(*config.kafka, clock, metrics, log));
+    const auto signals = bus->partition_count(schemas::topics::kSignals);
+    if (!signals && signals.error().kind != ErrorKind::kNotFound) return fail(signals.error());
+    return restore_kill_switch(signals.has_value());
+}
+
 Status Vigie::Parts::open() {
     VIGIE_TRY(make_folder(config.data));
     VIGIE_TRY(make_folder(config.data + "/postmortems"));
-    streams::rocks::RocksBus::Options options;
-    options.path = config.data + "/bus";
-    VIGIE_TRY(restore_kill_switch(options.path));
-    options.sync = config.sync;
-    VIGIE_TRY_ASSIGN(bus, streams::rocks::RocksBus::open(options, clock, metrics));
+    VIGIE_TRY(config.kafka ? open_kafka() : open_embedded());
     return bus->ensure_topics(make_topics(config.partitions, config.retention_bytes));
 }
 

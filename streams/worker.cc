@@ -9,6 +9,12 @@
 
 namespace vigie::streams {
 
+namespace {
+
+constexpr std::chrono::seconds kReportInterval{1};
+
+}  // namespace
+
 struct Worker::Task {
     Task(Partition input, const Store& store, std::size_t message_bytes_max)
         : partition(std::move(input)), context(store, message_bytes_max) {}
@@ -25,6 +31,7 @@ struct Worker::Task {
     EventTime event_time_last;
     Gauge* event_lag = nullptr;
     Gauge* input_lag = nullptr;
+    std::optional<SteadyTime> reported_at;
 };
 
 struct Worker::Counters {
@@ -329,9 +336,13 @@ Status Worker::commit(Task& task, bool snapshot) {
     return {};
 }
 
-void Worker::report(const Task& task) {
+void Worker::report(Task& task) {
     const auto lag = to_event_time(clock_.wall()) - task.event_time_last;
     task.event_lag->set(std::chrono::duration<double>(lag).count());
+    // A bus may have to ask another machine.
+    const SteadyTime now = clock_.steady();
+    if (task.reported_at && now - *task.reported_at < kReportInterval) return;
+    task.reported_at = now;
     if (const auto range = bus_.range(task.partition)) {
         task.input_lag->set(static_cast<double>(std::max<Offset>(range->end - task.next, 0)));
     }

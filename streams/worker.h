@@ -75,7 +75,7 @@ private:
     void refuse(Task& task, const Record& record, std::string_view timer, const Error& error);
     bool snapshot_due(const Task& task) const;
     Status commit(Task& task, bool snapshot);
-    void report(const Task& task);
+    void report(Task& task);
 
     const Options options_;
     Bus& bus_;

@@ -18,7 +18,8 @@ Hooks& hooks_of(void* opaque) {
 void log_line(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
     const Log::Fields fields{{"facility", facility}, {"text", text}};
     Log& log = hooks_of(rd_kafka_opaque(handle)).log;
-    if (level <= kSyslogWarning) {
+    // "CONFWARN": a consumer's property on a producer, for instance; the site has one map for all.
+    if (level <= kSyslogWarning && std::string_view(facility) != "CONFWARN") {
         log.warn("kafka client", fields);
     } else {
         log.debug("kafka client", fields);
@@ -105,6 +106,12 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view doing) {
 
 PartitionList make_list() {
     return PartitionList(rd_kafka_topic_partition_list_new(1));
+}
+
+Status check_properties(const Properties& properties) {
+    const Owned<rd_kafka_conf_t> conf(rd_kafka_conf_new());
+    for (const auto& [name, value] : properties) VIGIE_TRY(set(*conf, name, value));
+    return {};
 }
 
 Result<Handle> open_handle(rd_kafka_type_t type, const Properties& theirs, const Properties& ours,

@@ -74,8 +74,11 @@ struct Hooks {
     std::function<void(rd_kafka_resp_err_t)> on_error;
 };
 
-// Opens a producer or a consumer. `ours` win over `theirs`. kInvalid, with librdkafka's own
-// words, for a property that it does not know or does not take.
+// kInvalid, with librdkafka's own words, for a property that it does not know or does not take.
+Status check_properties(const Properties& properties);
+
+// Opens a producer or a consumer. `ours` win over `theirs`. kInvalid as check_properties(), and
+// for properties that do not go together.
 Result<Handle> open_handle(rd_kafka_type_t type, const Properties& theirs, const Properties& ours,
                            Hooks& hooks);
 

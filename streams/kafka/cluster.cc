@@ -41,7 +41,16 @@ constexpr std::array kOurs{
     "partition.assignment.strategy",
 };
 
-Status check_properties(const KafkaBus::Options& options) {
+bool is_name_part(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    });
+}
+
+}  // namespace
+
+Status Cluster::check_options(const KafkaBus::Options& options) {
     if (!options.properties.contains("bootstrap.servers") &&
         !options.properties.contains("metadata.broker.list")) {
         return fail(ErrorKind::kInvalid, "kafka property bootstrap.servers is missing");
@@ -52,10 +61,15 @@ Status check_properties(const KafkaBus::Options& options) {
                         fmt::format("kafka property {} is set by Vigie: remove it", name));
         }
     }
-    return {};
+    for (const std::string* name : {&options.prefix, &options.instance}) {
+        if (is_name_part(*name)) continue;
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("'{}' cannot be part of Kafka's names: use letters, digits, '.', "
+                                "'_' and '-'",
+                                *name));
+    }
+    return check_properties({options.properties.begin(), options.properties.end()});
 }
-
-}  // namespace
 
 Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegistry& its_metrics,
                  Log& its_log)
@@ -74,7 +88,7 @@ Cluster::~Cluster() = default;
 
 Result<std::unique_ptr<Cluster>> Cluster::open(KafkaBus::Options options, const Clock& clock,
                                                MetricsRegistry& metrics, Log& log) {
-    VIGIE_TRY(check_properties(options));
+    VIGIE_TRY(check_options(options));
     std::unique_ptr<Cluster> cluster(new Cluster(std::move(options), clock, metrics, log));
     VIGIE_TRY(cluster->connect());
     return cluster;
@@ -271,7 +285,7 @@ Cluster::Slot::~Slot() {
 }
 
 std::string Cluster::Slot::transactional_id() const {
-    return fmt::format("{}vigie-{}-{}-{}", cluster_->options.prefix, purpose_, cluster_->unique_,
+    return fmt::format("{}vigie.{}-{}-{}", cluster_->options.prefix, purpose_, cluster_->unique_,
                        number_);
 }
 

@@ -23,11 +23,16 @@ class Cluster {
 public:
     static Result<std::unique_ptr<Cluster>> open(KafkaBus::Options options, const Clock& clock,
                                                  MetricsRegistry& metrics, Log& log);
+    // As KafkaBus::check.
+    static Status check_options(const KafkaBus::Options& options);
     ~Cluster();
     Cluster(const Cluster&) = delete;
     Cluster& operator=(const Cluster&) = delete;
 
-    // With the prefix.
+    // Towards Kafka: with the prefix.
+    std::string group_name(std::string_view group) const {
+        return options.prefix + "vigie." + std::string(group);
+    }
     std::string full_name(std::string_view name) const {
         return options.prefix + std::string(name);
     }

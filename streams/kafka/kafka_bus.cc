@@ -15,6 +15,10 @@ KafkaBus::~KafkaBus() {
     cluster_->close_soon();
 }
 
+Status KafkaBus::check(const Options& options) {
+    return Cluster::check_options(options);
+}
+
 Result<std::unique_ptr<KafkaBus>> KafkaBus::open(Options options, const Clock& clock,
                                                  MetricsRegistry& metrics, Log& log) {
     VIGIE_TRY_ASSIGN(auto cluster, Cluster::open(std::move(options), clock, metrics, log));

@@ -48,9 +48,12 @@ public:
         std::chrono::milliseconds answer_wait_max{10'000};
     };
 
-    // `clock`, `metrics` and `log` must outlive the bus. kInvalid names a property that is
-    // missing, unknown or ours; kUnavailable when no broker answers, kRefused when it does not
-    // want us.
+    // What can be said of the options without a broker: kInvalid names a property that is
+    // missing, unknown, of a wrong value, or ours.
+    static Status check(const Options& options);
+
+    // `clock`, `metrics` and `log` must outlive the bus. kInvalid as check(); kUnavailable when no
+    // broker answers, kRefused when it does not want us.
     static Result<std::unique_ptr<KafkaBus>> open(Options options, const Clock& clock,
                                                   MetricsRegistry& metrics, Log& log);
     // Answers everything that waits, within seconds also when no broker lives. Every consumer

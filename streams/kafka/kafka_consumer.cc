@@ -68,7 +68,7 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluste
 
 Status KafkaConsumer::start(const Subscription& subscription) {
     VIGIE_TRY_ASSIGN(producer_, Producer::open(cluster_, slot_.transactional_id()));
-    Properties ours{{"group.id", cluster_.full_name(group_)},
+    Properties ours{{"group.id", cluster_.group_name(group_)},
                     {"partition.assignment.strategy", "cooperative-sticky"}};
     if (const std::string instance = slot_.instance_id(); !instance.empty()) {
         ours["group.instance.id"] = instance;

@@ -26,7 +26,7 @@ Result<std::unique_ptr<Reader>> Reader::open(const Cluster& cluster) {
     VIGIE_TRY_ASSIGN(reader->handle_,
                      cluster.open_consumer({{"enable.partition.eof", "true"},
                                             // Only a consumer with a group may be assigned to.
-                                            {"group.id", cluster.full_name("vigie-reader")},
+                                            {"group.id", cluster.group_name("reader")},
                                             // The end is told only after such a wait.
                                             {"fetch.wait.max.ms", "10"}},
                                            reader->hooks_));

@@ -204,7 +204,7 @@ Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::st
     const PartitionList partitions = make_list();
     rd_kafka_topic_partition_list_add(partitions.get(), name.c_str(), partition.index);
     const Owned<rd_kafka_ListConsumerGroupOffsets_t> wanted(
-        rd_kafka_ListConsumerGroupOffsets_new(cluster.full_name(group).c_str(), partitions.get()));
+        rd_kafka_ListConsumerGroupOffsets_new(cluster.group_name(group).c_str(), partitions.get()));
     rd_kafka_ListConsumerGroupOffsets_t* list = wanted.get();
     const SteadyTime until = cluster.deadline();
     while (true) {

@@ -79,10 +79,12 @@ class ProgramTest(unittest.TestCase):
                    "detect: {rules: [{name: x, metric: up, threshold: a lot}]}\n")
         more = self.folder / "more.yaml"
         more.write_text("listen: {tls: {certificate_file: /nowhere.pem, key_file: /nowhere.key}}\n"
-                        "agent: {modes: [{action: kubernetes.rolback_deployment}]}\n")
+                        "agent: {modes: [{action: kubernetes.rolback_deployment}]}\n"
+                        "bus: {kafka: {bootstrap.servers: x, ssl.kestore: y}}\n")
         also = run("check-config", str(more)).stderr
         self.assertIn("/nowhere.pem", also)
         self.assertIn("no runbook has an action 'kubernetes.rolback_deployment'", also)
+        self.assertIn("bus.kafka: kafka property ssl.kestore: No such configuration", also)
         done = run("check-config", str(self.config))
         self.assertEqual(done.returncode, 1)
         for part in ("vigie.yaml:5:3: agent.modus: unknown option", "agent.confidence_min",
