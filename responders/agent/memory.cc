@@ -44,7 +44,7 @@ void Memory::save(const Case& item) {
     CaseCache::Entry entry{same ? known->incident_text : schemas::encode_incident(item.incident),
                            encode_work(item.work), item};
     // What the cache knows was in the state once: whether it still is only the state can say.
-    const auto put = [this](std::string key, const std::string& text) {
+    const auto put = [this](const std::string& key, const std::string& text) {
         const auto stored = state_.get(key);
         if (!stored || *stored != text) state_.put(key, text);
     };
