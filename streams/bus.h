@@ -67,8 +67,9 @@ public:
 
     // At most `records_max` records, in offset order within each partition, never the same
     // record twice unless the consumer was reopened; empty when nothing arrived within
-    // `wait_max`. Assignments happen in here, and may take longer than that. kUnavailable when the bus does not answer: poll again later. kCorrupt when a
-    // stored record fails its check: the message names topic, partition and offset.
+    // `wait_max`. Assignments happen in here, and may take longer than that. kUnavailable when the
+    // bus does not answer: poll again later. kCorrupt when a stored record fails its check: the
+    // message names topic, partition and offset.
     virtual Result<std::vector<Record>> poll(const PollLimits& limits) = 0;
 
     // The state of this group for an assigned partition. Valid until the partition is revoked.

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "app/replay.h"
 #include "app/section.h"
