@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/section.h"
+#include "core/system_clock.h"
 #include "http/client.h"
 #include "responders/actions/kill_switch.h"
 #include "schemas/json.h"
@@ -62,6 +63,12 @@ Result<std::string> shown_plan(const DecideCommand& command) {
                                 command.incident, command.incident));
     }
     const Json* found = schemas::find(incident, "/plan");
+    if (!schemas::bool_at(incident, "/awaiting_approval").value_or(false)) {
+        return fail(
+            ErrorKind::kConflict,
+            fmt::format("incident {} is {}: it does not wait for an approval", command.incident,
+                        schemas::string_at(incident, "/state").value_or("unknown")));
+    }
     if (command.kind == "approve" && !command.confirmed) std::cout << plan_text(*found);
     return *std::move(plan);
 }
@@ -107,6 +114,11 @@ int run_decide(DecideCommand command) {
     add("reason", command.reason);
     add("value", command.value);
     add("scope", command.scope);
+    if (!command.lasts.empty()) {
+        const auto lasts = parse_duration(command.lasts);
+        if (!lasts) return failed(lasts.error());
+        add("expires_at", to_rfc3339(to_event_time(SystemClock{}.wall() + *lasts)));
+    }
     const auto answer =
         ApiClient(command.api.client).post("/api/v1/decisions", schemas::dump_json(body));
     if (!answer) return failed(answer.error());

@@ -1,5 +1,6 @@
 #include "app/cli.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -114,6 +115,19 @@ void add_deciders(CLI::App& app, Arguments& arguments) {
         command.add_flag("--yes", decide.confirmed, "The plan it has now, without asking")
             ->excludes(plan);
     }
+
+    auto& verdict = add_decision(app, arguments, "verdict",
+                                 "Say whether the first cause was right: confidence rests on it");
+    verdict.add_option("incident", decide.incident, "Incident id")->required();
+    verdict.add_option("value", decide.value, "right or wrong")
+        ->required()
+        ->check(CLI::IsMember({"right", "wrong"}));
+
+    auto& silence =
+        add_decision(app, arguments, "silence", "Page nobody about an entity for a while");
+    silence.add_option("scope", decide.scope, "Entity or pattern, for example service:checkout")
+        ->required();
+    silence.add_option("--for", decide.lasts, "How long, for example 2h30m")->required();
 
     auto& resolve = add_decision(app, arguments, "resolve", "Say that an incident is over");
     resolve.add_option("incident", decide.incident, "Incident id")->required();
@@ -262,6 +276,15 @@ int run_cli(int argc, char** argv) {
     add_deciders(app, arguments);
     add_topics(app, arguments);
     add_dead_letters(app, arguments);
+    app.set_version_flag("--version", fmt::format("vigie {}", kVersion));
+    const auto commands = app.get_subcommands([](CLI::App*) { return true; });
+    const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) {
+        return argc > 1 && command->get_name() == argv[1];
+    });
+    if (argc > 1 && argv[1][0] != '-' && !known) {
+        fmt::print(stderr, "vigie: there is no command '{}'; 'vigie --help' lists them\n", argv[1]);
+        return 2;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -28,6 +28,7 @@ struct DecideCommand {
     std::string reason;
     std::string value;
     std::string scope;
+    std::string lasts;  // Of a silence: "2h30m"
     std::string actor;
 };
 int run_decide(DecideCommand command);

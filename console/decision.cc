@@ -88,6 +88,13 @@ Status check_incident(const Decision& decision, const View& view, EventTime now)
     }
     const bool plan_needed =
         decision.kind == DecisionKind::kApprove || decision.kind == DecisionKind::kReject;
+    const bool over =
+        incident != nullptr && (incident->state == schemas::IncidentState::kResolved ||
+                                incident->state == schemas::IncidentState::kReviewed);
+    if (decision.kind == DecisionKind::kAck && over) {
+        return fail(ErrorKind::kConflict,
+                    fmt::format("incident {} is over", decision.incident.value));
+    }
     if (!plan_needed) return require(decision.plan.empty(), "this kind takes no 'plan'");
     VIGIE_TRY(require(!decision.plan.empty(), "'plan' is missing: name the one that was shown"));
     if (incident != nullptr && (!incident->plan || incident->plan->id != decision.plan)) {
@@ -162,7 +169,8 @@ Result<Decision> parse_decision(std::string_view text, const View& view, EventTi
         VIGIE_TRY(require(at.has_value(), "'expires_at' is not an RFC 3339 time"));
         decision.expires_at = *at;
     }
-    if (decision.kind == DecisionKind::kMode && decision.scope.empty()) decision.scope = "*";
+    if (decision.kind == DecisionKind::kMode && decision.scope.empty())
+        decision.scope.assign(1, '*');
     VIGIE_TRY(check_value(decision, now));
     VIGIE_TRY(check_incident(decision, view, now));
     return decision;

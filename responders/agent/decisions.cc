@@ -16,6 +16,7 @@ using schemas::DecisionKind;
 using schemas::IncidentState;
 
 Status Turn::on_decision(const Decision& decision) {
+    is_decision_ = true;
     switch (decision.kind) {
         case DecisionKind::kSilence: return on_silence(decision);
         case DecisionKind::kMode: return on_mode(decision);

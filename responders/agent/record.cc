@@ -48,6 +48,10 @@ void Turn::audit(std::string_view what, std::string_view subject, std::string de
     entry.what = what;
     entry.subject = clean(subject, kTextBytesMax);
     entry.detail = std::move(detail);
+    // Who asks what came of a decision finds all of it by its id.
+    if (is_decision_ && subject != meta_.id.value) {
+        entry.detail += fmt::format("{}by {}", entry.detail.empty() ? "" : "; ", meta_.id.value);
+    }
     context_.emit(std::move(entry));
 }
 

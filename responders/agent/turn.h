@@ -141,6 +141,7 @@ private:
     const schemas::Policy& policy_;
     const EventTime now_;
     const schemas::EventMeta meta_;
+    bool is_decision_ = false;
     Memory memory_;
     World world_;
     Controls controls_;

@@ -71,6 +71,8 @@ class ProgramTest(unittest.TestCase):
             self.assertEqual(done.returncode, 2, words)
             self.assertTrue(done.stderr.strip(), words)
         self.assertIn("vigie 0", run("version").stdout)
+        self.assertIn("vigie 0", run("--version").stdout)
+        self.assertIn("there is no command 'dance'", run("dance").stderr)
         self.assertEqual(run("--help").returncode, 0)
 
     def test_a_wrong_configuration_is_refused_with_every_place(self):
@@ -137,9 +139,17 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(self.client("describe", "inc-nowhere").returncode, 1)
         self.stage.wait_for("the owner is known", 10, lambda: fetch_json(
             self.url(f"/api/v1/incidents/{incident}"))["owner"])
+        said = self.client("silence", "service:other", "--for", "2h")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertEqual(self.client("silence", "service:other", "--for", "soon").returncode, 1)
+        decision = next(word.strip("'") for word in said.stdout.split() if "decision-" in word)
+        self.stage.wait_for("what came of it is known", 10, lambda: self.client(
+            "explain", decision).returncode == 0)
         self.assertEqual(self.client("resolve", incident, "--reason", "a test").returncode, 0)
         self.stage.wait_for("a person resolved it", 10, lambda: fetch_json(
             self.url(f"/api/v1/incidents/{incident}"))["state"] == "resolved")
+        self.assertEqual(self.client("ack", incident).returncode, 1)
+        self.assertEqual(self.client("verdict", incident, "right").returncode, 0)
 
     def test_a_second_process_on_the_same_data_is_refused(self):
         self.serve()
