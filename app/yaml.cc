@@ -27,6 +27,17 @@ Error at(const YAML::Mark& mark, std::string_view what) {
                         one_line(what, kReasonBytesMax))};
 }
 
+// The library looks for the rest of an escape behind the end, and counts what is not there.
+YAML::Mark inside(const std::string& text, YAML::Mark mark) {
+    std::size_t start = 0;
+    for (int line = 0; line < mark.line; ++line) {
+        start = std::min(text.find('\n', start), text.size() - 1) + 1;
+    }
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    mark.column = std::min(mark.column, static_cast<int>(end - start));
+    return mark;
+}
+
 // The library takes any bytes, and UTF-16. What is read here is told to people, sent as JSON and
 // used as names.
 Status check_bytes(const std::string& text) {
@@ -105,7 +116,7 @@ Result<YamlNode> parse_yaml(const std::string& text) {
         int nodes = 0;
         return convert(YAML::Load(text), 0, nodes);
     } catch (const YAML::Exception& error) {
-        return fail(at(error.mark, error.msg));
+        return fail(at(inside(text, error.mark), error.msg));
     }
 }
 

@@ -26,7 +26,7 @@ class Members {
 public:
     explicit Members(const Json& json) : json_(json) {}
 
-    // Of a name: a line break in it could pass for another line of the audit or a post-mortem.
+    // A name is one line wherever it is shown; only a reason may have several.
     std::string name(const char* member) { return text(member, kNameBytesMax, ""); }
     std::string lines(const char* member) { return text(member, kReasonBytesMax, "\n\t"); }
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/utf8.h"
+
 namespace vigie {
 
 namespace {
@@ -40,9 +42,12 @@ std::string one_line(std::string_view text, std::size_t bytes_max) {
         while (end > 0 && is_continuation(text[end])) --end;
     }
     std::string out(text.substr(0, end));
-    for (auto& c : out) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20U || byte == 0x7FU) c = ' ';
+    for (std::size_t at = 0; at < out.size();) {
+        const std::size_t size = utf8_character_size(out, at);
+        const auto byte = static_cast<unsigned char>(out[at]);
+        if (size == 0) out[at] = '?';
+        if (byte < 0x20U || byte == 0x7FU) out[at] = ' ';
+        at += std::max<std::size_t>(size, 1);
     }
     return out;
 }

@@ -12,7 +12,8 @@ namespace vigie {
 std::string redact(std::string_view text, std::span<const std::string> secrets);
 
 // At most `bytes_max` bytes of `text`, cut before a UTF-8 character and never inside one, with
-// control characters (line ends too) turned into blanks: one line for people.
+// control characters (line ends too) turned into blanks and what is not UTF-8 into "?": one line
+// for people.
 std::string one_line(std::string_view text, std::size_t bytes_max);
 
 }  // namespace vigie

@@ -38,6 +38,16 @@ TEST_CASE("yaml: an escaped NUL ends no name early", "[app]") {
     CHECK(reason("\"b\\0c\": 1\n") == "line 1, column 1: a value cannot hold a NUL");
 }
 
+TEST_CASE("yaml: a complaint about the end stands at the end", "[app]") {
+    for (const std::string text : {"b: \"\\U00", "b: \"y\\", "a: 1\nb: \"\\x", "b: \"\\U\n"}) {
+        INFO(text);
+        const std::string said = reason(text);
+        const auto column = said.find("column ") + 7;
+        REQUIRE(said.starts_with("line "));
+        CHECK(std::stoul(said.substr(column)) <= text.size() + 1);
+    }
+}
+
 TEST_CASE("yaml: what is wrong is said on one line of bounded length", "[app]") {
     const std::string name(5000, 'x');
     for (const std::string& text :

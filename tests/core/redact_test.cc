@@ -25,4 +25,5 @@ TEST_CASE("one line: cut before a character, and without control characters", "[
     CHECK(one_line("a\xc3\xa9z", 2) == "a");
     CHECK(one_line("a\xc3\xa9z", 3) == "a\xc3\xa9");
     CHECK(one_line("\xa9\xa9", 1).empty());
+    CHECK(one_line("a\xffz \xc3\xa9\xc3", 100) == "a?z \xc3\xa9?");
 }

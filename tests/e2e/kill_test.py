@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Kills Vigie with SIGKILL at 200 random moments while it tells one story after the other, and
-then looks at the world: one incident for each story, one rollback, every page sent.
+"""Kills Vigie with SIGKILL at 200 random moments while it tells one story after the other and the
+ways to people fail now and then; then looks at the world: one incident for each story, one
+rollback, every notice taken by every channel, no secret anywhere.
 
 usage: kill_test.py VIGIE FOLDER [--kills N] [--seed N]
 """
 import argparse
+import html
 import json
+import os
 import pathlib
 import random
 import signal
@@ -20,13 +23,17 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 from stage import DemoError, Stage, fetch, fetch_json, free_ports  # noqa: E402
 from github import deployment_webhook, signed_headers  # noqa: E402
+from leaks import leaks_in, leaks_in_answers, leaks_in_files, leaks_in_log, make_secrets  # noqa: E402
 
 GOOD, BAD = "1.4.2", "1.5.0"
 STORIES_MAX = 60
 STORY_SECONDS = 90
 PORTS = ("kubernetes", "pages", "api", "otlp", "alertmanager")
-SECRETS = {"github": "kill-test-github-secret", "hook": "kill-test-hook-secret",
-           "token": "kill-test-api-token", "kubernetes": "kill-test-cluster-token"}
+UNRELIABLE_SHARE = 0.3
+SIGN = "HighErrorRate"
+SECRETS = make_secrets("kill", (
+    "github", "github_old", "alertmanager", "api", "kubernetes", "proxmox", "job_url", "job_header",
+    "job_token", "job_body", "slack_url", "pagerduty", "hook_url", "hook_header", "hook"))
 
 
 def service(number):
@@ -45,9 +52,10 @@ listen:
   api: 127.0.0.1:{ports['api']}
   otlp: 127.0.0.1:{ports['otlp']}
   alertmanager: 127.0.0.1:{ports['alertmanager']}
-api: {{token: {SECRETS['token']}}}
+api: {{token_file: {folder}/api-token}}
 ingest:
-  github: {{secret: {SECRETS['github']}}}
+  github: {{secret: {SECRETS['github']}, secret_old: {SECRETS['github_old']}}}
+  alertmanager_webhook: {{token: {SECRETS['alertmanager']}}}
 agent:
   modes: [{{mode: approve}}]
   actions_per_hour_max: 1000
@@ -57,11 +65,26 @@ agent:
 actions:
   orphan_wait: 1s
   kubernetes: {{server: 'http://127.0.0.1:{ports['kubernetes']}', token: {SECRETS['kubernetes']}}}
+  proxmox: {{server: 'http://127.0.0.1:{ports['pages']}', token: {SECRETS['proxmox']}}}
+  http:
+    - name: job
+      url: http://127.0.0.1:{ports['pages']}/jobs/{{job}}?key={SECRETS['job_url']}
+      headers: {{X-Key: {SECRETS['job_header']}}}
+      token: {SECRETS['job_token']}
+      body: '{{"job": "{{job}}", "password": "{SECRETS['job_body']}"}}'
 notify:
+  retry_wait_min: 50ms
+  slack:
+    - {{name: chat, url: 'http://127.0.0.1:{ports['pages']}/services/{SECRETS['slack_url']}'}}
+  pagerduty:
+    - name: phone
+      url: http://127.0.0.1:{ports['pages']}/v2/enqueue
+      routing_key: {SECRETS['pagerduty']}
   webhooks:
     - name: pager
-      url: http://127.0.0.1:{ports['pages']}/hook
+      url: http://127.0.0.1:{ports['pages']}/hook?key={SECRETS['hook_url']}
       secret: {SECRETS['hook']}
+      headers: {{X-Key: {SECRETS['hook_header']}}}
 inventory:{inventory}
 """
 
@@ -94,7 +117,8 @@ class Killer(threading.Thread):
         self.start_vigie()
         while self.killed < self._kills and not self._enough.is_set():
             # Mostly young processes: starting, recovering and settling are where mistakes hide.
-            time.sleep(self._random.choice((0.05, 0.2, 0.5, 1.0, 1.5)) * self._random.random() + 0.02)
+            time.sleep(self._random.choice((0.05, 0.2, 0.5, 1.0, 1.5)) * self._random.random()
+                       + 0.02)
             if self.process.poll() is not None:
                 raise SystemExit(f"vigie ended by itself with {self.process.returncode}")
             self.process.send_signal(signal.SIGKILL)
@@ -102,9 +126,12 @@ class Killer(threading.Thread):
             self.killed += 1
             self.start_vigie()
 
-    def stop(self):
+    def await_last(self):
+        """Afterwards the process that lives now is the last one."""
         self._enough.set()
         self.join()
+
+    def stop(self):
         self.process.terminate()
         self.process.wait(30)
         return self.process.returncode
@@ -160,7 +187,7 @@ class Story:
                            "plan": incident["plan"]["id"], "actor": "test"}).encode()
         self.until_heard(self.url("api", "/api/v1/decisions"), "POST", body,
                          {"Content-Type": "application/json",
-                          "Authorization": f"Bearer {SECRETS['token']}"})
+                          "Authorization": f"Bearer {SECRETS['api']}"})
 
     def incident(self):
         """The incident of this story as Vigie shows it, or None while it does not."""
@@ -197,13 +224,69 @@ def rollbacks(ports, name):
     return deployment(ports, name)["metadata"]["generation"] - 2
 
 
-def check(told, ports, folder, replayed):
+class Receivers:
+    """What the stand-in for Slack, PagerDuty and a webhook took, and what it turned away."""
+
+    def __init__(self, ports):
+        self.url = f"http://127.0.0.1:{ports['pages']}"
+        requests = fetch_json(f"{self.url}/_requests")
+        self.tries = len(requests)
+        self.bodies = [request["body"] for request in requests]
+        taken = [request for request in requests if 200 <= request.get("taken", 0) < 300]
+        self.taken = len(taken)
+
+        def bodies(path):
+            return [json.loads(item["body"]) for item in taken if item["target"].startswith(path)]
+        self.chat, self.phone, self.pager = map(bodies, ("/services/", "/v2/enqueue", "/hook"))
+
+    def missing(self, notice, incident):
+        """The channels that never took the notice."""
+        text = html.escape(notice["text"], quote=False)
+        in_chat = any(incident in json.dumps(body) and body["text"].startswith(f"*{notice['kind']}:")
+                      and text[:1000] in body["text"] for body in self.chat)
+        kinds = {"page": "trigger", "approval": "trigger", "resolved": "resolve"}
+        by_phone = notice["kind"] not in kinds or any(
+            body["dedup_key"] == incident and body["event_action"] == kinds[notice["kind"]]
+            and (notice["kind"] == "resolved"
+                 or body["payload"]["custom_details"]["notice"] == notice["id"])
+            for body in self.phone)
+        on_pager = any(body["id"] == notice["id"] for body in self.pager)
+        heard = {"chat": in_chat, "phone": by_phone, "pager": on_pager}
+        return [name for name, good in heard.items() if not good]
+
+    def over(self, told):
+        """Whether each channel has heard of so many incidents that they are resolved."""
+        return all(len(ids) >= told for ids in (
+            {body["dedup_key"] for body in self.phone if body["event_action"] == "resolve"},
+            {body["incident"]["id"] for body in self.pager if body["kind"] == "resolved"},
+            {body["blocks"][1]["elements"][0]["text"].split()[0] for body in self.chat
+             if body["text"].startswith("*resolved:")}))
+
+
+def pending(ports):
+    """How many notices are not delivered everywhere, as the notifier tells it."""
+    _, text = fetch(f"http://127.0.0.1:{ports['api']}/metrics")
+    found = [line.split()[-1] for line in text.splitlines()
+             if line.startswith("vigie_notify_pending_items")]
+    return float(found[0]) if found else None
+
+
+def await_notices(ports, told, seconds=90):
+    """The ways to people work again: what is still to be said arrives, or is missed later."""
+    order = json.dumps({"unreliable": {"share": 0}}).encode()
+    fetch(f"http://127.0.0.1:{ports['pages']}/_control", "POST", order)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if Receivers(ports).over(told) and pending(ports) == 0:
+            return
+        time.sleep(0.2)
+
+
+def check_world(told, ports, replayed):
     """What is wrong with the world, one sentence each."""
     wrong = []
     events = [json.loads(line) for line in replayed.splitlines()]
     incidents = [event for event in events if event["type"] == "io.vigie.incident.v1"]
-    sent = "\n".join(request["body"] for request in
-                     fetch_json(f"http://127.0.0.1:{ports['pages']}/_requests"))
     for number in range(told):
         name = service(number)
         ids = {event["data"]["incident"]["id"] for event in incidents
@@ -212,16 +295,51 @@ def check(told, ports, folder, replayed):
             wrong.append(f"{name} has {len(ids)} incidents")
         if (count := rollbacks(ports, name)) != 1:
             wrong.append(f"{name} was rolled back {count} times")
-    notices = [notice for event in incidents for notice in event["data"].get("notices", [])]
-    wrong += [f"never sent: {n['id']} {n['kind']} {n['text'][:60]}" for n in notices
-              if n["id"] not in sent]
-    if len([n for n in notices if n["kind"] == "page"]) < told:
+    receivers = Receivers(ports)
+    notices = [(notice, event["data"]["incident"]["id"]) for event in incidents
+               for notice in event["data"].get("notices", [])]
+    for notice, incident in notices:
+        wrong += [f"{channel} never took {notice['id']} {notice['kind']} {notice['text'][:60]}"
+                  for channel in receivers.missing(notice, incident)]
+    if len([notice for notice, _ in notices if notice["kind"] == "page"]) < told:
         wrong.append(f"{told} stories, but fewer pages")
-    for path in list((folder / "logs").iterdir()) + list((folder / "data").rglob("*")):
-        text = path.read_bytes() if path.is_file() else b""
-        wrong += [f"{path} holds the {what} secret" for what, secret in SECRETS.items()
-                  if secret.encode() in text]
+    if receivers.tries - receivers.taken < told:
+        wrong.append(f"only {receivers.tries - receivers.taken} of {receivers.tries} sends failed")
+    for name in ("kubernetes", "pages"):
+        wrong += fetch_json(f"http://127.0.0.1:{ports[name]}/_violations")["violations"]
+    print(f"{len(notices)} notices for three channels; {receivers.tries} sends, of which "
+          f"{receivers.tries - receivers.taken} failed")
     return wrong
+
+
+def check_secrets(ports, vigie, folder):
+    """Nobody sees a secret that is not theirs: on disk, in the log, in what was sent to people."""
+    files, wrong = leaks_in_files(SECRETS, SIGN, (folder / "logs", folder / "data"))
+    topics, leaks = leaks_in_log(SECRETS, SIGN, vigie, folder / "data")
+    others = {name: secret for name, secret in SECRETS.items() if name != "pagerduty"}
+    for body in Receivers(ports).bodies:
+        leaks += leaks_in(others, "a notice", body)
+    print(f"{files} files and {topics} topics looked at for secrets")
+    return wrong + leaks
+
+
+def set_stage(stage, folder, ports, seed):
+    """Everything but Vigie: its files, a cluster that works, and people who are hard to reach."""
+    (folder / "vigie.yaml").write_text(config(folder, ports))
+    (folder / "api-token").write_text(SECRETS["api"] + "\n")
+    (folder / "state.json").write_text(json.dumps(
+        [{"namespace": "shop", "name": service(n), "images": [f"shop/{service(n)}:{GOOD}"],
+          "replicas": 2} for n in range(STORIES_MAX)]))
+    stage.start("kubernetes", [sys.executable, ROOT / "tests/standins/kubernetes.py", "--port",
+                               ports["kubernetes"], "--state", folder / "state.json",
+                               "--token", SECRETS["kubernetes"]])
+    stage.start("pages", [sys.executable, ROOT / "tests/standins/webhooks.py", "--port",
+                          ports["pages"], "--secret", SECRETS["hook"], "--routing-key",
+                          SECRETS["pagerduty"]])
+    stage.wait_for_url("kubernetes", f"http://127.0.0.1:{ports['kubernetes']}/_requests")
+    stage.wait_for_url("pages", f"http://127.0.0.1:{ports['pages']}/_requests")
+    order = {"unreliable": {"seed": seed, "share": UNRELIABLE_SHARE}}
+    fetch(f"http://127.0.0.1:{ports['pages']}/_control", "POST", json.dumps(order).encode())
 
 
 def main():
@@ -232,41 +350,35 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
+    vigie = arguments.vigie.resolve()
     stage = Stage(folder)
     ports = dict(zip(PORTS, free_ports(len(PORTS))))
-    (folder / "vigie.yaml").write_text(config(folder, ports))
-    (folder / "state.json").write_text(json.dumps(
-        [{"namespace": "shop", "name": service(n), "images": [f"shop/{service(n)}:{GOOD}"],
-          "replicas": 2} for n in range(STORIES_MAX)]))
-    stage.start("kubernetes", [sys.executable, ROOT / "tests/standins/kubernetes.py", "--port",
-                               ports["kubernetes"], "--state", folder / "state.json",
-                               "--token", SECRETS["kubernetes"]])
-    stage.start("pages", [sys.executable, ROOT / "tests/standins/webhooks.py", "--port",
-                          ports["pages"]])
-    stage.wait_for_url("kubernetes", f"http://127.0.0.1:{ports['kubernetes']}/_requests")
-    stage.wait_for_url("pages", f"http://127.0.0.1:{ports['pages']}/_requests")
-
-    command = [str(arguments.vigie.resolve()), "serve", "--config", str(folder / "vigie.yaml")]
-    killer = Killer(command, folder, arguments.kills, arguments.seed)
+    set_stage(stage, folder, ports, arguments.seed)
+    killer = Killer([str(vigie), "serve", "--config", str(folder / "vigie.yaml")], folder,
+                    arguments.kills, arguments.seed)
     killer.start()
     told = 0
     try:
         while told < STORIES_MAX and (killer.killed < arguments.kills or told == 0):
             Story(told, ports).tell()
             told += 1
-        time.sleep(3)  # The last notices are on their way.
+        killer.await_last()
+        await_notices(ports, told)
+        answers, wrong = leaks_in_answers(
+            SECRETS, SIGN, f"http://127.0.0.1:{ports['api']}", vigie,
+            dict(os.environ, VIGIE_SERVER=f"http://127.0.0.1:{ports['api']}",
+                 VIGIE_TOKEN_FILE=str(folder / "api-token")))
         code = killer.stop()
-        replay = subprocess.run([command[0], "replay", "--data", f"{folder}/data"], check=True,
+        replay = subprocess.run([str(vigie), "replay", "--data", f"{folder}/data"], check=True,
                                 capture_output=True, text=True, timeout=120)
-        wrong = check(told, ports, folder, replay.stdout)
+        print(f"{killer.killed} kills, {told} stories, seed {arguments.seed}; {answers} answers "
+              f"looked at for secrets; {replay.stderr.strip()}")
+        wrong += check_world(told, ports, replay.stdout)
+        wrong += check_secrets(ports, vigie, folder)
         if killer.killed < arguments.kills:
             wrong.append(f"only {killer.killed} of {arguments.kills} kills")
         if code != 0:
             wrong.append(f"vigie ended with {code}")
-        violations = fetch_json(f"http://127.0.0.1:{ports['kubernetes']}/_violations")
-        wrong += violations["violations"]
-        print(f"{killer.killed} kills, {told} stories, seed {arguments.seed}; "
-              + replay.stderr.strip())
     except DemoError as error:
         wrong = [str(error), f"{killer.killed} kills so far; logs are in {folder}/logs"]
     finally:

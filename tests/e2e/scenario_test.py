@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The demo's first act as a test, with a real Alertmanager between Prometheus and Vigie, and a
-look at what is left behind: the incident, the named cause, the one action, the post-mortem, a
-replay that gives the same bytes twice, and no secret anywhere.
+"""The demo's first act as a test, with a real Alertmanager between Prometheus and Vigie, a pipeline
+that is told of the rollback, and a look at what is left behind: the incident, the named cause, the
+one action, the post-mortem, a replay that gives the same bytes twice, and no secret anywhere.
 
 usage: scenario_test.py VIGIE FOLDER
 """
@@ -17,13 +17,65 @@ sys.path.insert(0, str(ROOT / "demo"))
 import settings  # noqa: E402
 from run import Demo, program  # noqa: E402
 from stage import DemoError, fetch, fetch_json, free_ports  # noqa: E402
+from leaks import (leaks_in, leaks_in_answers, leaks_in_files, leaks_in_log,  # noqa: E402
+                   make_secrets)
+
+SECRETS = {"github": settings.GITHUB_SECRET, "kubernetes": settings.TOKEN, **make_secrets(
+    "scenario", ("github_old", "alertmanager", "api", "proxmox", "job_url", "job_header", "job_token",
+                 "job_body", "slack_url", "pagerduty", "hook", "hook_header"))}
+
+SIGN = "HighErrorRate"
 
 ALERTMANAGER = """\
 route: {{receiver: vigie, group_by: [service], group_wait: 1s, group_interval: 2s, repeat_interval: 1m}}
 receivers:
   - name: vigie
-    webhook_configs: [{{url: 'http://127.0.0.1:{api}/webhooks/alertmanager', send_resolved: true}}]
+    webhook_configs:
+      - url: http://127.0.0.1:{api}/webhooks/alertmanager
+        send_resolved: true
+        http_config: {{authorization: {{credentials: {token}}}}}
 """
+
+# Every place where a secret may be configured, and ways out that work, refuse, or are not there.
+SECTIONS = {
+    "ingest": """
+  alertmanager_webhook: {{token_file: {folder}/alertmanager-token}}
+""",
+    "actions": """
+  proxmox: {{server: 'http://127.0.0.1:{ways}', token: {proxmox}}}
+  http:
+    - name: tell-ci
+      url: http://127.0.0.1:{ways}/jobs/{{job}}?key={job_url}
+      look_url: http://127.0.0.1:{ways}/jobs/{{job}}?key={job_url}
+      headers: {{X-Key: {job_header}}}
+      token: {job_token}
+      body: '{{"job": "{{job}}", "password": "{job_body}"}}'
+      risk: reversible
+""",
+    "notify": """
+  slack: [{{name: chat, url: 'http://127.0.0.1:{ways}/nobody/{slack_url}'}}]
+  pagerduty: [{{name: phone, routing_key: {pagerduty}, url: 'http://127.0.0.1:{ways}/v2/enqueue'}}]
+""",
+}
+API = "api: {{token_file: {folder}/api-token}}\n"
+STEP = """
+  - action: http.request
+    parameters: {request: tell-ci, job: "{kubernetes.deployment}"}
+tests:
+"""
+
+
+def more_config(text, values):
+    """The demo's vigie.yaml with all of the above in it."""
+    for section, more in SECTIONS.items():
+        if f"\n{section}:\n" not in text:
+            raise DemoError(f"the demo's configuration has no section {section}")
+        text = text.replace(f"\n{section}:\n", f"\n{section}:" + more.format(**values), 1)
+    text = text.replace(
+        "  modes:\n", "  modes:\n    - {action: http.request, mode: approve}\n", 1)
+    hook = "{name: on-call, "
+    return API.format(**values) + text.replace(
+        hook, f"{hook}secret: {values['hook']}, headers: {{X-Key: {values['hook_header']}}}, ", 1)
 
 
 def alertmanager(*arguments):
@@ -43,16 +95,52 @@ class Scenario(Demo):
 
     def __init__(self, folder, vigie):
         super().__init__(folder, vigie)
-        self.between, = free_ports(1)
+        self.between, self.ports["ways"] = free_ports(2)
         self.write_prometheus = settings.write_prometheus
         settings.write_prometheus = self.write_both
+        self.write_vigie = settings.write_vigie
+        settings.write_vigie = self.write_more
+        self.token_file = self.stage.folder / "api-token"
+        os.environ["VIGIE_TOKEN_FILE"] = str(self.token_file)
 
     def write_both(self, folder, ports):
         self.write_prometheus(folder, dict(ports, alertmanager=self.between))
-        (folder / "alertmanager.yml").write_text(ALERTMANAGER.format(**ports))
+        (folder / "alertmanager.yml").write_text(ALERTMANAGER.format(
+            token=SECRETS["alertmanager"], **ports))
         self.stage.start("alertmanager", alertmanager(
             "--config.file=alertmanager.yml", "--storage.path=alertmanager",
             "--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{self.between}"))
+
+    def write_more(self, folder, root, ports):
+        self.write_vigie(folder, root, ports)
+        self.token_file.write_text(SECRETS["api"] + "\n")
+        (folder / "alertmanager-token").write_text(SECRETS["alertmanager"])
+        values = dict(SECRETS, folder=folder, ways=ports["ways"])
+        self.config.write_text(more_config(self.config.read_text(), values))
+        runbook = folder / "runbooks" / "rollback-deployment.yaml"
+        text = runbook.read_text()
+        runbook.write_text(text.replace("\ntests:\n", STEP, 1))
+        self.stage.start("ways", [sys.executable, ROOT / "tests/standins/webhooks.py", "--port",
+                                  ports["ways"], "--routing-key", SECRETS["pagerduty"]])
+        self.stage.wait_for_url("ways", f"{self.url('ways')}/_requests")
+
+    def check_ways_out(self):
+        requests = fetch_json(f"{self.url('ways')}/_requests")
+        jobs = [request for request in requests if request["target"].startswith("/jobs/checkout")]
+        self.expect(len(jobs) == 1 and jobs[0]["method"] == "POST" and jobs[0]["taken"] == 201,
+                    "the pipeline was told of the rollback, once")
+        headers, body = jobs[0]["headers"], json.loads(jobs[0]["body"])
+        self.expect(headers["authorization"] == f"Bearer {SECRETS['job_token']}"
+                    and headers["x-key"] == SECRETS["job_header"]
+                    and body == {"job": "checkout", "password": SECRETS["job_body"]}
+                    and jobs[0]["target"].endswith(SECRETS["job_url"]), "with all of its secrets")
+        hooks = [request["headers"] for request in fetch_json(f"{self.url('on_call')}/_requests")]
+        self.expect(all(headers["x-key"] == SECRETS["hook_header"]
+                        and "x-vigie-signature-256" in headers for headers in hooks),
+                    "on-call got its header and a signature")
+        refused = [request for request in requests if request["target"].startswith("/nobody/")]
+        self.expect(refused and all(request["taken"] == 404 for request in refused),
+                    "one channel refused what it was sent")
 
     def check_incident(self):
         incident = fetch_json(f"{self.url('api')}/api/v1/incidents/{self.first}")
@@ -93,13 +181,35 @@ class Scenario(Demo):
         events = [json.loads(line) for line in runs[0].stdout.splitlines()]
         self.expect(all(event["specversion"] == "1.0" for event in events), "as CloudEvents")
 
+    def check_answers(self):
+        count, leaks = leaks_in_answers(SECRETS, SIGN, self.url("api"), self.vigie,
+                                        dict(os.environ, VIGIE_SERVER=self.url("api")))
+        self.expect(not leaks, f"no secret in {count} answers of the API and the command line "
+                    f"{leaks or ''}")
+        bodies = [request["body"] for name in ("on_call", "ways")
+                  for request in fetch_json(f"{self.url(name)}/_requests")
+                  if not request["target"].startswith("/jobs/")]
+        own = {name: secret for name, secret in SECRETS.items() if name != "pagerduty"}
+        leaks = [leak for body in bodies for leak in leaks_in(own, "a notice", body)]
+        self.expect(bodies and not leaks, f"nor in {len(bodies)} notices {leaks or ''}")
+
+    def check_complaints(self):
+        """What is wrong with a configuration is said without what is secret in it."""
+        wrong = self.stage.folder / "wrong.yaml"
+        wrong.write_text(self.config.read_text().replace("http://", "htp://").replace(
+            "X-Key", "'X Key'") + "odd: 1\n")
+        done = subprocess.run([str(self.vigie), "check-config", str(wrong)], capture_output=True,
+                              check=False, timeout=60)
+        said = done.stdout + done.stderr
+        leaks = leaks_in(SECRETS, "a complaint", said)
+        self.expect(done.returncode == 1 and b"odd" in said and b"URL" in said and not leaks,
+                    f"complaints about the configuration hold no secret {leaks or ''}")
+
     def check_secrets(self):
-        secrets = [settings.GITHUB_SECRET, settings.TOKEN]
-        places = [path for folder in (self.data, self.stage.folder / "logs")
-                  for path in folder.rglob("*") if path.is_file()]
-        leaks = [str(path) for path in places for secret in secrets
-                 if secret.encode() in path.read_bytes()]
-        self.expect(not leaks, f"no secret in {len(places)} files of data and logs {leaks or ''}")
+        count, leaks = leaks_in_files(SECRETS, SIGN, (self.data, self.stage.folder / "logs"))
+        self.expect(not leaks, f"no secret in {count} files of data and logs {leaks or ''}")
+        count, leaks = leaks_in_log(SECRETS, SIGN, self.vigie, self.data)
+        self.expect(not leaks, f"nor in the records of {count} topics {leaks or ''}")
 
 
 def main():
@@ -111,6 +221,9 @@ def main():
         scenario.check_incident()
         scenario.check_telemetry()
         scenario.check_contract()
+        scenario.check_ways_out()
+        scenario.check_answers()
+        scenario.check_complaints()
         scenario.stage.stop("prometheus", "alertmanager", "vigie")
         scenario.check_replay()
         scenario.check_secrets()

@@ -49,7 +49,7 @@ bool needs_incident(DecisionKind kind) {
 
 void check_decision(const Decision& decision, const console::View& view) {
     VIGIE_ASSERT(decision.actor.find_first_not_of(" \t\n") != std::string::npos);
-    // A line break in a name could pass for a line of its own in the audit or a post-mortem.
+    // A name is one line wherever it is shown.
     for (const auto* name : {&decision.actor, &decision.incident.value, &decision.plan.value,
                              &decision.value, &decision.scope}) {
         VIGIE_ASSERT(one_line(*name, 128) == *name);

@@ -10,6 +10,7 @@ Control endpoints, on every stand-in:
 
 import json
 import os
+import random
 import socket
 import sys
 import threading
@@ -18,6 +19,9 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
+# How a request to an unreliable stand-in fails: refused, or dropped before or after it counted.
+TROUBLES = ({"status": 503}, {"status": 503, "headers": {"Retry-After": "1"}},
+            {"drop": "before"}, {"drop": "after"})
 
 
 class Request:
@@ -56,6 +60,7 @@ class Standin:
         self.record_path = record
         self.requests = []
         self.faults = []
+        self.unreliable = None  # (random numbers, share of requests that fail), or None
         self.violations = []
         self.checked = False
 
@@ -80,7 +85,15 @@ class Standin:
             if fault["times"] <= 0:
                 self.faults.remove(fault)
             return fault
+        if self.unreliable:
+            numbers, share = self.unreliable
+            if numbers.random() < share:
+                return dict(numbers.choice(TROUBLES))
         return {}
+
+    def _set_unreliable(self, order):
+        share = float(order.get("share", 0))
+        self.unreliable = (random.Random(order.get("seed", 1)), share) if share > 0 else None
 
     def _note(self, request):
         entry = {
@@ -93,6 +106,7 @@ class Standin:
         if self.record_path:
             with open(self.record_path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
+        return entry
 
     def _internal(self, request):
         if request.path == "/_violations":
@@ -105,6 +119,7 @@ class Standin:
             return Response.json(200, self.requests)
         if request.path == "/_reset":
             self.requests, self.faults, self.violations = [], [], []
+            self.unreliable = None
             return Response.json(200, {})
         if request.path == "/_control":
             try:
@@ -112,6 +127,9 @@ class Standin:
             except ValueError as error:
                 return Response.json(400, {"error": str(error)})
             if self.control(order):
+                return Response.json(200, {})
+            if "unreliable" in order:
+                self._set_unreliable(order["unreliable"])
                 return Response.json(200, {})
             if "fail_next" in order:
                 order = {"status": order["fail_next"], **order}
@@ -131,7 +149,7 @@ class Standin:
             with self.lock:
                 return self._internal(request)
         with self.lock:
-            self._note(request)
+            entry = self._note(request)
             fault = self._take_fault(request)
         if fault.get("delay_ms"):
             time.sleep(fault["delay_ms"] / 1000)
@@ -144,6 +162,7 @@ class Standin:
             return Response(fault["status"], body, fault.get("headers"))
         with self.lock:
             response = self.handle(request)
+            entry["taken"] = response.status
         return None if fault.get("drop") == "after" else response
 
 
