@@ -219,6 +219,7 @@ void add_topics(CLI::App& app, Arguments& arguments) {
     }
     auto* from = read.add_option("--from", log.from, "First offset")->check(CLI::NonNegativeNumber);
     read.add_option("--since", log.since, "First time (RFC 3339)")->excludes(from);
+    read.add_flag("--ticks", log.ticks, "Also the ticks that move time on");
     read.add_option("--max", log.records_max, "At most so many")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();

@@ -20,6 +20,7 @@ struct LogCommand {
     std::optional<streams::Offset> from;    // The oldest kept without
     std::optional<std::string> since;       // RFC 3339; instead of `from`
     std::size_t records_max = 20;
+    bool ticks = false;  // Read the ticks too
     // For reset: the stage whose position moves, where to, and whether it is meant.
     std::string group;
     std::string to;  // "begin", "end", an offset, or a time (RFC 3339)

@@ -122,11 +122,14 @@ Status read(const LogCommand& command) {
             VIGIE_TRY_ASSIGN(from, offset_of(access->bus(), partition, since));
         }
         if (left == 0) break;
-        VIGIE_TRY(for_each_record(access->bus(), partition, from,
-                                  [&left](const streams::Record& record) -> Result<bool> {
-                                      std::cout << record_line(record) << '\n';
-                                      return --left > 0;
-                                  }));
+        VIGIE_TRY(for_each_record(
+            access->bus(), partition, from, [&](const streams::Record& record) -> Result<bool> {
+                const bool tick = header_of(record.message, schemas::topics::kHeaderKind) ==
+                                  schemas::topics::kKindTick;
+                if (tick && !command.ticks) return true;
+                std::cout << record_line(record) << '\n';
+                return --left > 0;
+            }));
     }
     std::cout.flush();
     return {};

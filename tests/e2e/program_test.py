@@ -212,8 +212,9 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(letter.stdout, b"\xff not protobuf")
         self.assertIn("content-type", run("deadletter", "show", "0", "--data", data).stdout)
         self.assertEqual(run("deadletter", "show", "7", "--data", data).returncode, 1)
-        first = json.loads(run("topics", "read", "vigie.alerts", "--max", "1", "--data",
-                               data).stdout)
+        first = json.loads(run("topics", "read", "vigie.alerts", "--ticks", "--max", "1",
+                               "--data", data).stdout)
+        self.assertEqual(run("topics", "read", "vigie.alerts", "--data", data).stdout, "")
         self.assertEqual((first["topic"], first["offset"]), ("vigie.alerts", 0))
         self.assertEqual(run("topics", "read", "vigie.nothing", "--data", data).returncode, 1)
         reset = ("topics", "reset", "sequence", "vigie.alerts", "--to", "begin", "--data", data)
