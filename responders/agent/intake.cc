@@ -227,7 +227,13 @@ Status Turn::merge(Case& item, const Signal& signal, std::string_view because) {
           fmt::format("merged into {} because {}", incident.id.value, because));
     VIGIE_TRY_ASSIGN(const bool added, add_evidence(item, signal));
     if (!added && signal.severity <= incident.severity) {
-        count_only(item);
+        if (!item.work.told_ended || !opens(signal)) {
+            count_only(item);
+            return {};
+        }
+        // Full of symptoms whose end nobody can see: that something fires again is still news.
+        tell_firing(item, "page");
+        finish(item);
         return {};
     }
     tell(item, "evidence", fmt::format("{}: {}", reason, signal.text), meta_.id.value);

@@ -43,6 +43,16 @@ void until_verifying(Story& story) {
     REQUIRE(story.state() == "verifying");
 }
 
+schemas::Anomaly anomaly_named(const std::string& key, const EntityId& entity) {
+    schemas::Anomaly anomaly;
+    anomaly.detector = "seasonal";
+    anomaly.key = key;
+    anomaly.firing = false;
+    anomaly.severity = Severity::kWarning;
+    anomaly.entity = entity;
+    return anomaly;
+}
+
 std::size_t notices_with(const Story& story, std::string_view kind, std::string_view part) {
     std::size_t count = 0;
     for (const auto& notice : story.notices(kind)) {
@@ -354,6 +364,35 @@ TEST_CASE("recovery: evidence without an incident outlives its data", "[agent]")
     story.anomaly(Symptom::kSaturation, "service:cart", 3, true, Severity::kInfo);
     story.end(Symptom::kSaturation, "service:cart", Ended::kAdapted, Severity::kInfo);
     CHECK(story.audited("evidence ended", "service:cart"));
+}
+
+TEST_CASE("recovery: an incident full of silent symptoms pages when another one fires", "[agent]") {
+    Story story;
+    story.tell(shop_policy(Mode::kApprove));
+    story.anomaly(Symptom::kLatency, kCheckout, 8);
+    std::vector<std::string> callers;
+    for (int i = 0; i < 50; ++i) callers.push_back("service:s" + std::to_string(i));
+    for (const auto& caller : callers) {
+        story.edge(caller, kCheckout);
+        for (int symptom = 0; symptom < 4; ++symptom) {
+            story.anomaly(static_cast<Symptom>(symptom), caller, 8);
+        }
+    }
+    story.until(5);  // What only evidence changed is told at most once a second.
+    REQUIRE(story.incident_count() == 1);
+    const auto evidence = story.incident().evidence;
+    REQUIRE(evidence.size() == 200);
+    for (const auto& seen : evidence) {
+        auto over = anomaly_named(seen.key, seen.entity);
+        over.ended = Ended::kSilent;
+        story.tell(over);
+    }
+    REQUIRE(notices_with(story, "update", "cannot be seen") == 1);
+    const auto pages = story.notices("page").size();
+    story.alert("Down", kCheckout, true, Severity::kWarning);
+    CHECK(story.notices("page").size() == pages + 1);
+    story.alert("Slow", kCheckout, true, Severity::kWarning);  // A storm pages once.
+    CHECK(story.notices("page").size() == pages + 1);
 }
 
 TEST_CASE("recovery: a flapping incident that falls silent is told of", "[agent]") {
