@@ -27,6 +27,8 @@ public:
 
     MemberId join(const std::string& group, std::vector<Topic> topics);
     void leave(MemberId member);
+    // False also for a member that was taken for dead.
+    bool knows(MemberId member) const { return group_of_.contains(member); }
 
     // The partitions of a member, with the epoch in which it got each.
     std::map<Partition, Epoch> owned(MemberId member) const;

@@ -3,30 +3,20 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/rng.h"
 #include "streams/bus.h"
 #include "streams/groups.h"
+#include "streams/memory/faults.h"
 
 namespace vigie::streams {
-
-// What may go wrong, each with its chance per thousand calls, drawn from the bus's seed.
-struct Faults {
-    std::uint32_t poll_unavailable = 0;
-    std::uint32_t commit_lost_before = 0;  // kUnavailable; nothing was written.
-    std::uint32_t commit_lost_after = 0;   // kUnavailable; everything was written.
-    std::uint32_t append_lost_before = 0;
-    std::uint32_t append_lost_after = 0;
-    std::uint32_t disk_full = 0;      // kOverloaded from append or commit; nothing was written.
-    std::uint32_t short_batch = 0;    // poll returns fewer records than there are.
-    bool shuffle_partitions = false;  // poll serves partitions in a random order.
-};
 
 // The bus in memory: the whole contract, without durability beyond the object's life. What was
 // committed stays when consumers and workers are destroyed, which is how tests crash them.
@@ -42,7 +32,7 @@ public:
 
     MemoryBus();
     explicit MemoryBus(Options options);
-    // Every consumer must be gone.
+    // Every consumer must be gone. As crash() for appends that still wait.
     ~MemoryBus() override;
 
     Status ensure_topics(std::span<const TopicOptions> topics) override;
@@ -57,8 +47,31 @@ public:
     Result<Offset> group_position(std::string_view group,
                                   const Partition& partition) const override;
 
-    // For tests. Faults from now on; {} switches them off.
+    // For tests. Faults from now on; {} switches them off. What waits for a sync gets it.
     void set_faults(const Faults& faults);
+    std::size_t counted(Fault fault) const;
+
+    // Where a member is paused, on its own thread and without a lock held, before it commits.
+    // `pause` may move time on and let other members work, not destroy the paused one. Set it
+    // before the first consumer.
+    enum class Pause : std::uint8_t {
+        kSlowDisk,
+        kStalled,  // The group has already given its partitions to others.
+    };
+    void set_pause(std::function<void(Pause)> pause) { pause_ = std::move(pause); }
+
+    // Writes what waits for a sync, and answers it. With a slow disk a single thread that waits
+    // for the answer to an append must call it.
+    void sync();
+
+    // The process dies. Appends that wait for a sync are kept up to some point in their order,
+    // each whole or not at all, and so is the step whose commit was under way, as the last of
+    // them: what one log on one disk, or a transaction, allows. Nobody was told that they are
+    // durable: their answer is kUnavailable. Every other call is kUnavailable until recover().
+    void crash();
+    bool crashed() const;
+    void recover();
+
     // Everything kept on a topic, partition by partition.
     std::vector<Record> records(std::string_view topic) const;
     // The rows of a group behind a partition, the worker's own included.
@@ -86,7 +99,23 @@ private:
     };
     using GroupKey = std::pair<std::string, Partition>;
 
+    struct Waiting {
+        std::vector<Message> messages;
+        AppendDone done;
+    };
+    // Given with no lock held.
+    using Answers = std::vector<std::pair<AppendDone, Status>>;
+    static void give(Answers& answers);
+
     // All of these: with `mutex_` held.
+    Groups::MemberId join(const Subscription& subscription);
+    Status check_alive() const;
+    Status check_reachable(const Partition& partition) const;
+    std::vector<Partition> partitions_of(const std::vector<Message>& messages) const;
+    std::optional<Status> append_now(Waiting& request, Answers& answers);
+    void sync(Answers& answers);
+    // `step`: writes the step that is under way.
+    void crash(Answers& answers, const std::function<void()>& step);
     const PartitionLog* find_log(const Partition& partition) const;
     Status check(const std::vector<Message>& messages) const;
     void write(std::vector<Message> messages);
@@ -94,10 +123,12 @@ private:
               std::vector<Record>& records) const;
 
     const Options options_;
+    std::function<void(Pause)> pause_;
     mutable std::mutex mutex_;                 // Protects everything below.
     mutable std::condition_variable changed_;  // New records, or members came or went.
-    Faults faults_;
-    Rng rng_;
+    FaultSource faults_;
+    bool crashed_ = false;
+    std::deque<Waiting> waiting_;
     std::map<std::string, Topic, std::less<>> topics_;
     std::map<GroupKey, GroupState> group_states_;
     Groups groups_;

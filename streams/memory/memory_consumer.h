@@ -24,7 +24,8 @@ private:
 
 class MemoryConsumer final : public Consumer {
 public:
-    MemoryConsumer(MemoryBus& bus, std::string group, Groups::MemberId member,
+    // Joined as `member`; joins again by itself when the group took it for dead.
+    MemoryConsumer(MemoryBus& bus, Subscription subscription, Groups::MemberId member,
                    AssignmentListener& listener);
     ~MemoryConsumer() override;
 
@@ -40,14 +41,19 @@ private:
         std::unique_ptr<MemoryStore> store;
     };
     Status follow_assignment();
-    Status apply(Step step);
+    // Before a commit: what only time and other members see.
+    void pause();
+    // Those with `Answers` collect what was answered meanwhile.
+    Status apply(Step step, MemoryBus::Answers& answers);
+    void write(Step step);
     // With the bus's lock held.
     bool ready() const;
+    Status begin_poll(MemoryBus::Answers& answers);
     std::vector<Record> collect(std::size_t records_max);
 
     MemoryBus& bus_;
-    const std::string group_;
-    const Groups::MemberId member_;
+    const Subscription subscription_;
+    Groups::MemberId member_;
     AssignmentListener& listener_;
     std::map<Partition, Held> held_;
     std::uint64_t version_seen_ = 0;
