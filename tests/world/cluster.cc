@@ -69,6 +69,7 @@ private:
 actions::Outcome Cluster::roll_back(const std::string& name, const std::string& resource_version) {
     using actions::Fate;
     if (rng_.chance(static_cast<std::uint32_t>(faults_.request_lost))) {
+        ++calls_in_doubt_;
         return {Fate::kUnknown, "the request was not answered", {}};
     }
     Deployment& target = deployment(name);
@@ -79,6 +80,7 @@ actions::Outcome Cluster::roll_back(const std::string& name, const std::string& 
     ++target.resource_version;
     ++target.changes;
     if (rng_.chance(static_cast<std::uint32_t>(faults_.answer_lost))) {
+        ++calls_in_doubt_;
         return {Fate::kUnknown, "the connection was lost after the request", {}};
     }
     return {Fate::kDone, "rolled back", {}};

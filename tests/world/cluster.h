@@ -31,6 +31,9 @@ public:
 
     Deployment& deployment(std::string_view name) { return deployments_[std::string(name)]; }
 
+    // Calls whose caller does not know whether they were done.
+    std::size_t calls_in_doubt() const { return calls_in_doubt_; }
+
     // Puts the previous version back when the resource version is still the expected one.
     actions::Outcome roll_back(const std::string& name, const std::string& resource_version);
 
@@ -38,6 +41,7 @@ private:
     Rng& rng_;
     const Faults faults_;
     std::map<std::string, Deployment> deployments_;
+    std::size_t calls_in_doubt_ = 0;
 };
 
 // kubernetes.rollback_deployment against the cluster above.

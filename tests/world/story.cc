@@ -7,6 +7,7 @@
 
 #include "app/replay.h"
 #include "schemas/topics.h"
+#include "tests/world/faultless.h"
 #include "tests/world/shop.h"
 
 namespace vigie::sim {
@@ -96,6 +97,10 @@ Hazards all_hazards() {
     Hazards hazards;
     hazards.crash = 5;
     hazards.bus = 15;
+    hazards.outage = 2;
+    hazards.inside = 2;
+    hazards.stall = 10;
+    hazards.member = 10;
     hazards.call = 300;
     hazards.page = 200;
     hazards.clock = 20;
@@ -116,12 +121,16 @@ Outcome run_story(std::uint64_t seed, const Hazards& hazards) {
     for (int t = 0; t < kLastTries; ++t) world.advance();
 
     Outcome outcome;
+    outcome.met = world.met();
     outcome.crashes = world.crashes();
     outcome.rollbacks = shop.rollbacks();
     check_incident(world, outcome);
     check_pages(world, outcome);
     check_log(world, outcome);
     check_replay(world, outcome);
+    for (std::string& difference : compare_with_faultless(world)) {
+        outcome.broken.push_back(std::move(difference));
+    }
     for (const auto& event : world.transitions()) {
         outcome.trace += fmt::format("{} {} <- {}: {}\n", to_rfc3339(event.incident.updated_at),
                                      schemas::to_string(event.incident.state),

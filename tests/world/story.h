@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,14 +12,15 @@ namespace vigie::sim {
 // The story of the simulator: checkout gets a bad version, it and its caller turn slow, a person
 // approves the rollback, the shop recovers.
 struct Outcome {
-    std::vector<std::string> broken;  // Invariants that did not hold, one sentence each
-    std::string trace;                // What the log says of incidents, for comparing runs
+    std::vector<std::string> broken;         // Invariants that did not hold, one sentence each
+    std::string trace;                       // What the log says of incidents, for comparing runs
+    std::map<std::string, std::size_t> met;  // What went wrong, and how often
     std::size_t crashes = 0;
     int rollbacks = 0;
     bool handed_over = false;  // A call's fate made Vigie give the incident to a person.
 };
 
-// Crashes, lost answers of bus and cluster, and reordering across partitions.
+// All that World knows, except the planted bug.
 Hazards all_hazards();
 
 // Runs the story to its end. Equal arguments give equal outcomes.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -27,9 +28,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr EventTime kStart = event_time_from_micros(1'790'000'000'000'000);
-constexpr std::int32_t kPartitions = 3;      // Of the telemetry topics
 constexpr std::size_t kStepsPerSecond = 60;  // With hazards
 constexpr std::size_t kRoundsToSettle = 2000;
+constexpr std::uint32_t kOutageCallsMax = 60;
+constexpr std::size_t kTurnsOfOthers = 20;  // While a member is stalled, at most
+// A process that waits for a slow disk dies so many times more often.
+constexpr std::uint32_t kCrashesOfTheSlow = 50;
 
 streams::Faults bus_faults(const Hazards& hazards) {
     streams::Faults faults;
@@ -38,7 +42,12 @@ streams::Faults bus_faults(const Hazards& hazards) {
     faults.commit_lost_after = hazards.bus;
     faults.append_lost_before = hazards.bus;
     faults.append_lost_after = hazards.bus;
-    faults.disk_full = hazards.bus;
+    faults.disk_full = hazards.outage;
+    faults.disk_slow = 3 * hazards.outage;
+    faults.unreachable = hazards.outage;
+    faults.while_calls_max = kOutageCallsMax;
+    faults.crash = hazards.inside;
+    faults.stall = hazards.stall;
     faults.short_batch = hazards.shuffle ? 300 : 0;
     faults.shuffle_partitions = hazards.shuffle;
     return faults;
@@ -119,9 +128,18 @@ struct World::Process {
         return options;
     }
 
+    // Waits for a slow disk. After a crash nothing else that was queued is done.
     static Status publish(World& world, const schemas::ActionEvent& event) {
-        return streams::append_and_wait(
-            world.bus_, {app::action_message(event, {"default"}, world.clock_->now)});
+        std::optional<Status> answer;
+        world.bus_.append({app::action_message(event, {"default"}, world.clock_->now)},
+                          [&answer](Status status) { answer = std::move(status); });
+        if (!answer) {
+            world.pass_time();
+            world.bus_.sync();
+        }
+        VIGIE_ASSERT(answer.has_value());
+        if (world.bus_.crashed()) world.process_->pool.drop_all();
+        return *std::move(answer);
     }
 
     StepGuard clock;
@@ -134,7 +152,8 @@ struct World::Process {
     actions::Runner runner;
     ingest::Ticker ticker;
     std::vector<streams::Worker::Options> stages;
-    std::vector<std::unique_ptr<streams::Worker>> workers;  // Last: they use the rest.
+    // Last: they use the rest. The second member of a stage comes and goes.
+    std::vector<std::array<std::unique_ptr<streams::Worker>, 2>> workers;
 };
 
 World::World(Options options)
@@ -147,6 +166,7 @@ World::World(Options options)
       hazards_(options_.hazards) {
     VIGIE_ASSERT(bus_.ensure_topics(app::make_topics(kPartitions, 0)).has_value());
     bus_.set_faults(bus_faults(hazards_));
+    bus_.set_pause([this](streams::MemoryBus::Pause how) { pause(how); });
     start_process();
     const schemas::EventMeta meta{stable_event_id("policy-", "world"), "/app", now(), {"default"}};
     feed({std::string(topics::kDecisions),
@@ -156,7 +176,10 @@ World::World(Options options)
           now()});
 }
 
-World::~World() = default;
+// Appends that still wait are answered while those who hear it are there.
+World::~World() {
+    bus_.crash();
+}
 
 EventTime World::now() const {
     return clock_->now;
@@ -164,6 +187,7 @@ EventTime World::now() const {
 
 void World::start_process() {
     process_.reset();
+    bus_.recover();
     ++starts_;
     process_ = std::make_unique<Process>(*this, *clock_);
     app::Pipeline pipeline;
@@ -203,40 +227,111 @@ std::unique_ptr<streams::Processor> World::make_notify_stage() {
 }
 
 void World::feed(const streams::Message& message) {
-    while (!streams::append_and_wait(bus_, {message})) {
+    fed_.push_back(message);
+    outboxes_[message.topic].messages.push_back(message);
+    send();
+}
+
+// True when something was acknowledged. The process may die while a slow disk lets senders wait.
+bool World::send() {
+    bool any = false;
+    bool waiting = false;
+    for (auto& [topic, outbox] : outboxes_) {
+        std::size_t left = outbox.messages.size();
+        while (left > 0 && !outbox.under_way) {
+            outbox.under_way = true;
+            bus_.append({outbox.messages.front()}, [&outbox](const Status& status) {
+                outbox.under_way = false;
+                if (status) outbox.messages.pop_front();
+            });
+            if (outbox.messages.size() == left) break;
+            left = outbox.messages.size();
+            any = true;
+        }
+        waiting |= outbox.under_way;
     }
+    if (waiting && rng_.chance(kCrashesOfTheSlow * hazards_.inside)) bus_.crash();
+    return any;
 }
 
 // True when there was something to do.
-bool World::step(std::size_t index, std::size_t records_max) {
+bool World::step(Place place, std::size_t records_max) {
+    if (!in_step_.insert(place).second) return false;
     Process& process = *process_;
-    auto& worker = process.workers[index];
+    auto& worker = process.workers[place.stage][place.member];
+    bool busy = true;
     if (!worker) {
         streams::Bus& bus =
             options_.hazards.planted ? static_cast<streams::Bus&>(planted_bus_) : bus_;
-        auto opened = streams::Worker::open(bus, process.stages[index], process.metrics,
+        auto opened = streams::Worker::open(bus, process.stages[place.stage], process.metrics,
                                             process.log, process.clock);
-        if (!opened) return true;
-        worker = *std::move(opened);
+        if (opened) worker = *std::move(opened);
     }
-    const auto done = worker->step({records_max, milliseconds{0}});
-    if (done) return *done > 0;
-    worker.reset();
-    return true;
+    if (worker) {
+        const auto done = worker->step({records_max, milliseconds{0}});
+        busy = !done || *done > 0;
+        if (!done) worker.reset();
+    }
+    in_step_.erase(place);
+    return busy;
 }
 
 void World::work(std::size_t steps) {
     for (std::size_t i = 0; i < steps; ++i) {
-        if (rng_.chance(hazards_.crash)) crash();
-        const std::size_t index =
-            hazards_.shuffle ? rng_.below(process_->workers.size()) : i % process_->workers.size();
-        step(index, hazards_.shuffle ? 1 + rng_.below(20) : 500);
-        if (!hazards_.shuffle || rng_.chance(200)) process_->pool.run_all();
+        if (bus_.crashed() || rng_.chance(hazards_.crash)) crash();
+        turn(i);
     }
+}
+
+void World::turn(std::size_t number) {
+    send();
+    if (rng_.chance(hazards_.member)) change_members();
+    const auto& workers = process_->workers;
+    Place place{hazards_.shuffle ? rng_.below(workers.size()) : number % workers.size(), 0};
+    if (workers[place.stage][1]) place.member = rng_.below(2);
+    step(place, hazards_.shuffle ? 1 + rng_.below(20) : 500);
+    if (bus_.crashed()) return;
+    if (!hazards_.shuffle || rng_.chance(200)) process_->pool.run_all();
+}
+
+void World::change_members() {
+    const Place place{rng_.below(process_->workers.size()), 1};
+    if (in_step_.contains(place)) return;
+    ++met_["rebalance"];
+    auto& second = process_->workers[place.stage][1];
+    if (second) {
+        second.reset();
+    } else {
+        step(place, 1 + rng_.below(20));
+    }
+}
+
+// While a member is stalled the other one of its stage takes over, and all the rest goes on.
+void World::pause(streams::MemoryBus::Pause pause) {
+    pass_time();
+    if (pause == streams::MemoryBus::Pause::kSlowDisk) {
+        // The process dies while it waits.
+        if (rng_.chance(kCrashesOfTheSlow * hazards_.inside)) bus_.crash();
+        return;
+    }
+    if (in_step_.size() != 1) return;
+    const Place stalled = *in_step_.begin();
+    for (std::size_t left = rng_.below(kTurnsOfOthers); left > 0 && !bus_.crashed(); --left) {
+        if (rng_.chance(200)) {
+            step({stalled.stage, 1 - stalled.member}, 1 + rng_.below(20));
+        } else {
+            turn(left);
+        }
+    }
+}
+
+void World::pass_time() {
+    clock_->now += milliseconds{50 + rng_.below(1500)};
 }
 
 void World::crash() {
     ++crashes_;
+    bus_.crash();
     start_process();
 }
 
@@ -244,18 +339,35 @@ void World::settle() {
     hazards_ = {};
     bus_.set_faults({});
     for (std::size_t round = 0; round < kRoundsToSettle; ++round) {
-        bool busy = false;
-        for (std::size_t i = 0; i < process_->workers.size(); ++i) busy |= step(i, 500);
+        bool busy = send();
+        for (std::size_t stage = 0; stage < process_->workers.size(); ++stage) {
+            busy |= step({stage, 0}, 500);
+            if (process_->workers[stage][1]) busy |= step({stage, 1}, 500);
+        }
         busy |= process_->pool.run_all() > 0;
         if (!busy) return;
     }
 }
 
+std::map<std::string, std::size_t> World::met() const {
+    auto met = met_;
+    met["crash"] = crashes_;
+    met["call_in_doubt"] = cluster_.calls_in_doubt();
+    for (std::size_t i = 0; i < streams::kFaultKinds; ++i) {
+        const auto fault = static_cast<streams::Fault>(i);
+        met[std::string(to_string(fault))] = bus_.counted(fault);
+    }
+    return met;
+}
+
 void World::advance() {
     constexpr std::array kErrors{seconds{-30}, seconds{5}, seconds{2 * 3600}};
     clock_->now += seconds{1};
-    clock_->error =
-        rng_.chance(hazards_.clock) ? kErrors.at(rng_.below(kErrors.size())) : seconds{0};
+    clock_->error = seconds{0};
+    if (rng_.chance(hazards_.clock)) {
+        clock_->error = kErrors.at(rng_.below(kErrors.size()));
+        ++met_["clock_jump"];
+    }
     // A tick that is lost is made up for by the next.
     static_cast<void>(process_->ticker.tick());
     if (hazards_.crash != 0 || hazards_.shuffle) {
@@ -272,8 +384,8 @@ void World::read_incidents() const {
     const streams::Partition partition{std::string(topics::kIncidents), 0};
     while (true) {
         const auto records = bus_.read(partition, incidents_read_, {500, milliseconds{0}});
-        VIGIE_ASSERT(records.has_value());
-        if (records->empty()) return;
+        // Who cannot be reached is asked again the next time.
+        if (!records || records->empty()) return;
         for (const auto& record : *records) {
             incidents_read_ = record.offset + 1;
             if (!record.message.headers.empty()) continue;  // A tick

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,13 +21,18 @@ namespace vigie::sim {
 
 // Chances per thousand.
 struct Hazards {
-    std::uint32_t crash = 0;  // Of the whole process, before each step of a worker
-    std::uint32_t bus = 0;    // Of each kind of fault of the bus, per call
-    std::uint32_t call = 0;   // That the fate of a call to the cluster stays unknown
-    std::uint32_t page = 0;   // That a page is lost, and that its answer is
-    std::uint32_t clock = 0;  // That the wall clock is wrong for a second, each second
-    bool shuffle = false;     // Stages step in a random order, with batches of random size
-    bool planted = false;     // The bus has a bug: position first, then state (PlantedBus)
+    std::uint32_t crash = 0;   // Of the whole process, before each step of a worker
+    std::uint32_t bus = 0;     // Of each kind of lost call or answer of the bus, per call
+    std::uint32_t outage = 0;  // That the disk gets full or slow, or a partition out of reach, per
+                               // call and for up to kOutageCallsMax of them
+    std::uint32_t inside = 0;  // Of a crash inside a call of the bus
+    std::uint32_t stall = 0;   // That a member stalls in a commit and is taken for dead
+    std::uint32_t member = 0;  // That a second worker of a stage joins or leaves, before each step
+    std::uint32_t call = 0;    // That the fate of a call to the cluster stays unknown
+    std::uint32_t page = 0;    // That a page is lost, and that its answer is
+    std::uint32_t clock = 0;   // That the wall clock is wrong for a second, each second
+    bool shuffle = false;      // Stages step in a random order, with batches of random size
+    bool planted = false;      // The bus has a bug: position first, then state (PlantedBus)
 };
 
 // A whole Vigie in one thread, on a virtual clock, with everything outside it: the log, the
@@ -40,11 +47,14 @@ public:
         app::DetectConfig detect;
     };
 
+    static constexpr std::int32_t kPartitions = 3;  // Of the telemetry topics
+
     explicit World(Options options);
     ~World();
 
-    // Puts a record on the log as a sender does: until it is acknowledged, so it may be there
-    // twice when an answer is lost.
+    // Puts a record on the log as a sender does: one after the other for each topic, each again
+    // until it is acknowledged, so it may be there twice when an answer is lost. With hazards it
+    // may get there later, with settle() at the latest.
     void feed(const streams::Message& message);
 
     // Moves time on by one second: a tick on every topic, then work until nothing is left to do
@@ -59,8 +69,12 @@ public:
 
     EventTime now() const;
     std::size_t crashes() const { return crashes_; }
+    // What went wrong so far, and how often.
+    std::map<std::string, std::size_t> met() const;
     Cluster& cluster() { return cluster_; }
     const streams::MemoryBus& bus() const { return bus_; }
+    const app::DetectConfig& detect() const { return options_.detect; }
+    const std::vector<streams::Message>& fed() const { return fed_; }
 
     // The incidents as the log has them last, by id.
     const std::map<std::string, schemas::Incident>& incidents() const;
@@ -74,12 +88,26 @@ public:
 private:
     class VirtualClock;
     struct Process;  // What a crash takes away
+    struct Place {   // Of a worker: its stage, and the first or second member of the group
+        std::size_t stage = 0;
+        std::size_t member = 0;
+        auto operator<=>(const Place&) const = default;
+    };
+    struct Outbox {
+        std::deque<streams::Message> messages;
+        bool under_way = false;
+    };
 
     void start_process();
     std::unique_ptr<streams::Processor> make_notify_stage();
     void read_incidents() const;
     void work(std::size_t steps);
-    bool step(std::size_t index, std::size_t records_max);
+    void turn(std::size_t number);
+    bool step(Place place, std::size_t records_max);
+    bool send();
+    void change_members();
+    void pause(streams::MemoryBus::Pause pause);
+    void pass_time();
 
     const Options options_;
     Rng rng_;
@@ -93,6 +121,10 @@ private:
     std::size_t crashes_ = 0;
     std::size_t starts_ = 0;
     Hazards hazards_;
+    std::vector<streams::Message> fed_;
+    std::map<std::string, Outbox> outboxes_;  // By topic
+    std::set<Place> in_step_;                 // More than one while one is paused
+    std::map<std::string, std::size_t> met_;  // Beside what the bus counts
     // What was read of vigie.incidents so far.
     mutable streams::Offset incidents_read_ = 0;
     mutable std::vector<schemas::IncidentEvent> transitions_;

@@ -1,7 +1,9 @@
 // ./dev sim: runs the simulator's story for one seed, a range of seeds, or some hours.
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -11,14 +13,27 @@
 
 namespace {
 
-bool run(std::uint64_t seed, bool verbose, bool planted) {
+using Met = std::map<std::string, std::size_t>;
+
+std::string text_of(const Met& met) {
+    std::string text;
+    for (const auto& [fault, count] : met) {
+        text += (text.empty() ? "" : ", ") + fault + " " + std::to_string(count);
+    }
+    return text;
+}
+
+bool run(std::uint64_t seed, bool verbose, bool planted, Met& met) {
     auto hazards = vigie::sim::all_hazards();
     hazards.planted = planted;
     const auto outcome = vigie::sim::run_story(seed, hazards);
     if (verbose) {
-        std::printf("%s%zu crashes, %d rollbacks%s\n", outcome.trace.c_str(), outcome.crashes,
-                    outcome.rollbacks, outcome.handed_over ? ", handed to a person" : "");
+        std::printf("%sseed %llu: %d rollbacks%s; met: %s\n", outcome.trace.c_str(),
+                    static_cast<unsigned long long>(seed), outcome.rollbacks,
+                    outcome.handed_over ? ", handed to a person" : "",
+                    text_of(outcome.met).c_str());
     }
+    for (const auto& [fault, count] : outcome.met) met[fault] += count;
     for (const auto& broken : outcome.broken) {
         std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), broken.c_str());
     }
@@ -38,13 +53,14 @@ int main(int argc, char** argv) {
     bool planted = false;
     app.add_flag("--planted", planted, "With a bug: positions are committed before state");
     CLI11_PARSE(app, argc, argv);
-    if (seed != 0) return run(seed, true, planted) ? 0 : 1;
+    Met met;
+    if (seed != 0) return run(seed, true, planted, met) ? 0 : 1;
 
     std::uint64_t done = 0;
     std::uint64_t failed = 0;
     const auto report = [&] {
-        std::printf("%llu seeds, %llu failed\n", static_cast<unsigned long long>(done),
-                    static_cast<unsigned long long>(failed));
+        std::printf("%llu seeds, %llu failed; met: %s\n", static_cast<unsigned long long>(done),
+                    static_cast<unsigned long long>(failed), text_of(met).c_str());
         return failed == 0 ? 0 : 1;
     };
     if (hours > 0) {
@@ -53,13 +69,13 @@ int main(int argc, char** argv) {
         vigie::Rng rng(vigie::system_seed());
         while (std::chrono::duration<double, std::ratio<3600>>(clock.steady() - start).count() <
                hours) {
-            failed += run(rng.next() >> 1U, false, planted) ? 0U : 1U;
+            failed += run(rng.next() >> 1U, false, planted, met) ? 0U : 1U;
             ++done;
         }
         return report();
     }
     if (range.empty()) range = {1, 200};
     for (std::uint64_t s = range[0]; s <= range[1]; ++s, ++done)
-        failed += run(s, false, planted) ? 0U : 1U;
+        failed += run(s, false, planted, met) ? 0U : 1U;
     return report();
 }
