@@ -62,6 +62,8 @@ num.network.threads=2
 num.io.threads=2
 background.threads=2
 log.cleaner.dedupe.buffer.size=4194304
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 """
 
 

@@ -213,12 +213,28 @@ Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partitio
         asked->offset = which;
         auto code = rd_kafka_offsets_for_times(&handle, list.get(), slice_ms(until));
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[0].offset;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[0].offset >= 0) {
+            return list->elems[0].offset;
+        }
+        // That no answer came in time is not an error of this call.
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = RD_KAFKA_RESP_ERR__TIMED_OUT;
         if (kind_of(code) != ErrorKind::kUnavailable || over(until)) {
             return fail(error_of(code, "ask for the range of " + to_string(partition)));
         }
         if (code != RD_KAFKA_RESP_ERR__TIMED_OUT) wait_for(kMetadataRetry, {});
+        refresh_leaders(handle, name, until);
     }
+}
+
+// A handle that has nothing assigned asks the leader that it knew once, dead or not, for as long
+// as nobody tells it that there is another.
+void Cluster::refresh_leaders(rd_kafka_t& handle, const std::string& topic,
+                              SteadyTime until) const {
+    const Owned<rd_kafka_topic_t> named(rd_kafka_topic_new(&handle, topic.c_str(), nullptr));
+    if (!named) return;
+    const rd_kafka_metadata_t* metadata = nullptr;
+    rd_kafka_metadata(&handle, 0, named.get(), &metadata, slice_ms(until));
+    const Owned<const rd_kafka_metadata_t> owner(metadata);
 }
 
 SteadyTime Cluster::deadline() const {

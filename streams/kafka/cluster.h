@@ -83,6 +83,7 @@ private:
     Status connect();
     Properties with_defaults(Properties defaults) const;
     Result<Offset> ask_offset(rd_kafka_t& handle, const Partition& partition, Offset which) const;
+    void refresh_leaders(rd_kafka_t& handle, const std::string& topic, SteadyTime until) const;
 
     const std::string unique_;  // Of this bus: in names that must not meet those of others.
     std::atomic<std::int64_t> close_at_ns_{-1};

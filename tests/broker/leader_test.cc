@@ -1,0 +1,113 @@
+// Three brokers, of which one dies: another leads its partitions and coordinates its groups.
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+#include <catch2/catch.hpp>
+
+#include "streams/kafka/client.h"
+#include "streams/runtime.h"
+#include "tests/broker/copying.h"
+#include "tests/broker/harness.h"
+#include "tests/contract/polling.h"
+
+namespace vigie::streams {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// The node that leads a partition, counted as Broker does; -1: nobody.
+int leader_of(const std::string& servers, const std::string& topic, int partition) {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    char reason[256];
+    REQUIRE(rd_kafka_conf_set(conf, "bootstrap.servers", servers.c_str(), reason, sizeof reason) ==
+            RD_KAFKA_CONF_OK);
+    const kafka::Handle handle(rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason));
+    const kafka::Owned<rd_kafka_topic_t> named(
+        rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr));
+    const rd_kafka_metadata_t* metadata = nullptr;
+    const auto code = rd_kafka_metadata(handle.get(), 0, named.get(), &metadata, 20'000);
+    const kafka::Owned<const rd_kafka_metadata_t> owner(metadata);
+    REQUIRE(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+    REQUIRE(metadata->topics[0].partition_cnt > partition);
+    const auto& found = metadata->topics[0].partitions[partition];
+    return found.leader < 0 ? -1 : found.leader - 1;
+}
+
+// What `ask` says once there is somebody to answer. Until then it says kUnavailable, each time
+// within the answer's deadline and what one call may take longer.
+template <class Ask>
+auto answer(const KafkaHarness& harness, const Ask& ask) {
+    const Waiting waiting(90s);
+    while (true) {
+        const SteadyTime start = harness.clock.steady();
+        auto result = ask();
+        CHECK(harness.clock.steady() - start < 25s);
+        if (result) return *std::move(result);
+        if (result.error().kind != ErrorKind::kUnavailable || waiting.over()) {
+            FAIL(result.error().message);
+        }
+    }
+}
+
+// All that asks the dead node's partition and group is answered, and says what was written.
+void check_answers(KafkaHarness& harness, int partition, std::size_t appended_min) {
+    const Bus& bus = harness.bus();
+    const Partition in{"in", partition};
+    const auto range = answer(harness, [&] { return bus.range(in); });
+    CHECK(range.begin == 0);
+    CHECK(range.end > 0);
+    CHECK(answer(harness, [&] { return bus.group_position("copy", in); }) > 0);
+    std::set<std::string> found;
+    for (int index = 0; index < 2; ++index) {
+        const auto records = answer(harness, [&] {
+            return bus.read({"in", index}, 0, {.records_max = 1'000'000, .wait_max = 0ms});
+        });
+        for (const Record& record : records) found.insert(record.message.value);
+    }
+    CHECK(found.size() >= appended_min);
+}
+
+}  // namespace
+
+TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost or twice",
+          "[broker]") {
+    Broker broker(3);
+    KafkaHarness harness(broker);
+    REQUIRE(make_pairs(harness.bus(), 2).has_value());
+    Runtime runtime(harness.bus(), harness.metrics, harness.log, harness.clock);
+    runtime.start(copier());
+    constexpr int kNumbers = 300;
+    std::atomic<int> done{0};
+    std::jthread appending([&] {
+        for (int i = 0; i < kNumbers; i += 20) {
+            append_numbers(harness.bus(), i, i + 20);
+            done = i + 20;
+        }
+    });
+    int partition = 0;
+    for (const int at : {60, 180}) {
+        REQUIRE(test::eventually([&] { return done >= at; }, 120s));
+        const int leader = leader_of(broker.servers(), harness.prefix() + "in", partition);
+        INFO("partition " << partition << " was led by node " << leader);
+        REQUIRE(leader >= 0);
+        broker.kill(leader);
+        const int before = done;
+        check_answers(harness, partition, static_cast<std::size_t>(before));
+        // Without it work goes on.
+        REQUIRE(test::eventually([&] { return done >= before + 40; }, 120s));
+        CHECK(test::eventually([&] { return runtime.healthy(); }, 60s));
+        broker.start(leader);
+        ++partition;
+    }
+    appending.join();
+    CHECK(values_in(harness.bus(), 2).size() == kNumbers);
+    CHECK(test::eventually([&] { return copied_exactly_once(harness.bus(), 2); }, 120s));
+    CHECK(test::eventually([&] { return runtime.healthy(); }, 60s));
+    runtime.stop();
+}
+
+}  // namespace vigie::streams
