@@ -53,10 +53,15 @@ Status check_bytes(const std::string& text) {
     return {};
 }
 
-// An escape can still make one.
+// An escape can still make a NUL, and of two of them the library makes bytes instead of characters.
 Status check_scalar(const YAML::Node& node) {
-    if (!node.Scalar().contains('\0')) return {};
-    return fail(at(node.Mark(), "a value cannot hold a NUL"));
+    if (node.Scalar().contains('\0')) {
+        return fail(at(node.Mark(), "a value cannot hold a NUL"));
+    }
+    if (!is_utf8(node.Scalar())) {
+        return fail(at(node.Mark(), "the escapes \\N and \\_ are not known: use \\u0085, \\u00a0"));
+    }
+    return {};
 }
 
 Result<YamlNode> convert(const YAML::Node& source, int depth, int& nodes);

@@ -38,6 +38,13 @@ TEST_CASE("yaml: an escaped NUL ends no name early", "[app]") {
     CHECK(reason("\"b\\0c\": 1\n") == "line 1, column 1: a value cannot hold a NUL");
 }
 
+TEST_CASE("yaml: an escape that makes no character is refused", "[app]") {
+    for (const std::string text : {R"(a: "b\Nc")", R"(a: "b\_c")"}) {
+        CHECK(reason(text).starts_with("line 1, column 4: the escapes"));
+    }
+    CHECK(parse_yaml(R"(a: "\u00a0")")->find("a")->scalar == "\xc2\xa0");
+}
+
 TEST_CASE("yaml: a complaint about the end stands at the end", "[app]") {
     for (const std::string text : {"b: \"\\U00", "b: \"y\\", "a: 1\nb: \"\\x", "b: \"\\U\n"}) {
         INFO(text);
