@@ -2,10 +2,31 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 namespace vigie {
 
 namespace {
+
+#if defined(__x86_64__)
+// The processor's own instruction: eight bytes at a time, about six times the tables' speed.
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_of_processor(std::string_view bytes) {
+    std::uint64_t crc = 0xffffffff;
+    for (; bytes.size() >= sizeof crc; bytes.remove_prefix(sizeof crc)) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, bytes.data(), sizeof word);
+        crc = __builtin_ia32_crc32di(crc, word);
+    }
+    auto rest = static_cast<std::uint32_t>(crc);
+    for (const char c : bytes) rest = __builtin_ia32_crc32qi(rest, static_cast<unsigned char>(c));
+    return ~rest;
+}
+
+bool processor_knows_crc32c() {
+    static const bool knows = __builtin_cpu_supports("sse4.2") != 0;
+    return knows;
+}
+#endif
 
 constexpr std::uint32_t kPolynomial = 0x82f63b78;  // Reflected.
 constexpr std::size_t kSlices = 8;
@@ -31,7 +52,7 @@ constexpr Tables kTables = make_tables();
 
 }  // namespace
 
-std::uint32_t crc32c(std::string_view bytes) {
+std::uint32_t detail::crc32c_of_tables(std::string_view bytes) {
     std::uint32_t crc = 0xffffffff;
     const auto byte = [&bytes](std::size_t at) {
         return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[at]));
@@ -47,6 +68,13 @@ std::uint32_t crc32c(std::string_view bytes) {
         crc = (crc >> 8U) ^ kTables[0][(crc ^ byte(i)) & 0xffU];
     }
     return ~crc;
+}
+
+std::uint32_t crc32c(std::string_view bytes) {
+#if defined(__x86_64__)
+    if (processor_knows_crc32c()) return crc32c_of_processor(bytes);
+#endif
+    return detail::crc32c_of_tables(bytes);
 }
 
 }  // namespace vigie

@@ -9,4 +9,9 @@ namespace vigie {
 // security.
 std::uint32_t crc32c(std::string_view bytes);
 
+namespace detail {
+// The same without the processor's instruction, for processors that have none.
+std::uint32_t crc32c_of_tables(std::string_view bytes);
+}  // namespace detail
+
 }  // namespace vigie
