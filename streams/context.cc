@@ -13,7 +13,9 @@ constexpr char kTimerRow = 't';
 constexpr std::string_view kWatermarkRow = "w";
 constexpr std::string_view kSnapshotRow = "b";
 constexpr char kFormat = 1;
-constexpr char kSnapshotFormat = 2;  // 1 was the snapshot itself.
+constexpr std::size_t kKnownBytesMax = std::size_t{8} << 20U;
+constexpr std::size_t kKnownRowBytes = 96;  // What a row takes beside its bytes, about.
+constexpr char kSnapshotFormat = 2;         // 1 was the snapshot itself.
 
 std::string row_of(char owner, std::string_view key) {
     std::string row(1, owner);
@@ -65,7 +67,24 @@ Status StepContext::load() {
 Result<std::optional<std::string>> StepContext::get(std::string_view key) const {
     const std::string row = row_of(kUserRow, key);
     if (const auto found = pending_.find(row); found != pending_.end()) return found->second;
-    return store_.get(row);
+    if (const auto found = known_.find(row); found != known_.end()) return found->second;
+    VIGIE_TRY_ASSIGN(auto value, store_.get(row));
+    remember(row, value);
+    return value;
+}
+
+void StepContext::remember(const std::string& row, const std::optional<std::string>& value) const {
+    const std::size_t bytes = row.size() + (value ? value->size() : 0) + kKnownRowBytes;
+    if (bytes > kKnownBytesMax / 64) {
+        known_.erase(row);
+        return;
+    }
+    if (known_bytes_ + bytes > kKnownBytesMax) {
+        known_.clear();
+        known_bytes_ = 0;
+    }
+    known_bytes_ += bytes;  // An upper bound: what is replaced counts until the next clear().
+    known_.insert_or_assign(row, value);
 }
 
 void StepContext::put(std::string_view key, std::string value) {
@@ -159,6 +178,9 @@ Changes StepContext::take_changes() {
     change(std::string(kWatermarkRow), encode_time(watermark_));
     undo_rows_.clear();
     bytes_pending_ = 0;
+    for (const auto& [row, value] : pending_) {
+        if (row.front() == kUserRow) remember(row, value);
+    }
     return std::exchange(pending_, {});
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -77,8 +78,14 @@ private:
     void change(std::string row, std::optional<std::string> value);
     void place_timer(std::string_view name, std::optional<EventTime> at);
 
+    void remember(const std::string& row, const std::optional<std::string>& value) const;
+
     const Store& store_;
     const std::size_t message_bytes_max_;
+    // What the store says of the processor's rows that were read or written lately. It stays true
+    // because the owner of a partition writes alone, and a step that fails ends the owner.
+    mutable std::unordered_map<std::string, std::optional<std::string>> known_;
+    mutable std::size_t known_bytes_ = 0;
     Changes pending_;
     std::size_t bytes_pending_ = 0;  // Written since the last commit; an upper bound.
     std::vector<Message> outputs_;
