@@ -1,6 +1,7 @@
 #include "streams/rocks/committer.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -18,7 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kBatchBytesMax = std::size_t{16} << 20U;
-constexpr std::size_t kChunkBytesMax = std::size_t{1} << 20U;
+constexpr std::size_t kChunkBytesMax = std::size_t{256} << 10U;
 constexpr milliseconds kIdleWaitMax{1000};
 
 std::int64_t to_ms(WallTime at) {
@@ -27,25 +28,40 @@ std::int64_t to_ms(WallTime at) {
 
 }  // namespace
 
+std::size_t Request::records() const {
+    std::size_t records = 0;
+    for (const Output& output : outputs) records += output.records;
+    return records;
+}
+
 std::size_t Request::bytes() const {
     std::size_t bytes = 0;
-    for (const Output& output : outputs) bytes += output.record.size();
+    for (const Output& output : outputs) bytes += output.bytes.size();
     return bytes;
 }
 
-Result<std::vector<Request::Output>> prepare(const Engine& engine,
-                                             const std::vector<Message>& messages) {
+Result<std::vector<Request::Output>> encode(const Engine& engine,
+                                            const std::vector<Message>& messages) {
     std::vector<Request::Output> outputs;
-    outputs.reserve(messages.size());
+    TopicLog* topic = nullptr;
     for (const Message& message : messages) {
-        TopicLog* topic = nullptr;
-        {
+        if (topic == nullptr || topic->name != message.topic) {
             const std::scoped_lock lock(engine.mutex);
             VIGIE_TRY_ASSIGN(topic, engine.find_topic(message.topic));
         }
         VIGIE_TRY(check_size(message, engine.options.record_bytes_max));
-        outputs.push_back(
-            {topic, partition_of(message.key, topic->partitions), encode_record(message)});
+        const std::int32_t partition = partition_of(message.key, topic->partitions);
+        // The newest of the partition: an older one may have been closed for its size.
+        auto output = std::find_if(outputs.rbegin(), outputs.rend(), [&](const auto& one) {
+            return one.topic == topic && one.partition == partition;
+        });
+        if (output == outputs.rend() || output->bytes.size() >= kChunkBytesMax) {
+            outputs.push_back({topic, partition, 0, {}});
+            output = outputs.rbegin();
+            output->bytes.reserve(bytes_of(message) + 64);
+        }
+        append_record(output->bytes, message);
+        ++output->records;
     }
     return outputs;
 }
@@ -56,8 +72,9 @@ class Committer::Batch {
 public:
     Batch(Engine& engine, std::int64_t now_ms) : engine_(engine), now_ms_(now_ms) {}
 
-    void add(const Request& request) {
-        for (const Request::Output& output : request.outputs) add(output);
+    // Takes the outputs out of it.
+    void add(Request& request) {
+        for (Request::Output& output : request.outputs) add(output);
         if (request.step) add(*request.step);
     }
 
@@ -89,20 +106,24 @@ private:
         Offset base = 0;
     };
 
-    void add(const Request::Output& output) {
+    void add(Request::Output& output) {
         const std::pair key{output.topic, output.partition};
         auto found = drafts_.find(key);
         if (found == drafts_.end())
             found = drafts_.emplace(key, start(*output.topic, output.partition)).first;
         Draft& draft = found->second;
-        if (draft.chunk.size() + output.record.size() > kChunkBytesMax) {
+        if (draft.chunk.size() + output.bytes.size() > kChunkBytesMax) {
             flush(*output.topic, output.partition, draft);
         }
-        draft.chunk += output.record;
-        ++draft.active.end;
-        draft.active.bytes += output.record.size();
-        ++records_;
-        bytes_ += output.record.size();
+        draft.active.end += output.records;
+        draft.active.bytes += output.bytes.size();
+        records_ += output.records;
+        bytes_ += output.bytes.size();
+        if (draft.chunk.empty()) {
+            draft.chunk = std::move(output.bytes);
+        } else {
+            draft.chunk += output.bytes;
+        }
     }
 
     Draft start(TopicLog& topic, std::int32_t index) {
@@ -126,8 +147,12 @@ private:
     void flush(const TopicLog& topic, std::int32_t index, Draft& draft) {
         if (draft.base == draft.active.end) return;
         const auto count = static_cast<std::uint32_t>(draft.active.end - draft.base);
-        batch_.Put(topic.family, chunk_key(index, draft.base),
-                   ChunkReader::header(count) + draft.chunk);
+        const std::string key = chunk_key(index, draft.base);
+        const std::string header = ChunkReader::header(count);
+        const rocksdb::Slice name(key);
+        const std::array<rocksdb::Slice, 2> value{header, draft.chunk};
+        batch_.Put(topic.family(index), rocksdb::SliceParts(&name, 1),
+                   rocksdb::SliceParts(value.data(), static_cast<int>(value.size())));
         draft.chunk.clear();
         draft.base = draft.active.end;
     }
@@ -178,7 +203,7 @@ Committer::Committer(Engine& engine)
 Committer::~Committer() = default;
 
 void Committer::submit(Request request) {
-    const std::size_t records = request.outputs.size();
+    const std::size_t records = request.records();
     const std::size_t bytes = request.bytes();
     bool full = false;
     {
@@ -223,7 +248,7 @@ std::vector<Request> Committer::take(const std::stop_token& stop) {
     std::size_t bytes = 0;
     while (!queue_.empty() && bytes < kBatchBytesMax) {
         bytes += queue_.front().bytes();
-        queue_records_ -= queue_.front().outputs.size();
+        queue_records_ -= queue_.front().records();
         taken.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
@@ -363,19 +388,19 @@ void Committer::retain(TopicLog& topic, std::int32_t index, std::int64_t now_ms)
         expired_.add(static_cast<std::uint64_t>(segment.end - segment.base));
     }
     batch.Put(segment_key(partition, active.base), encode_segment(active));
-    const std::string begin = chunk_key(index, expired.front().base);
-    const std::string end = chunk_key(index, active.base);
-    batch.DeleteRange(topic.family, begin, end);
     const auto status = engine_.database->db().Write({}, &batch);
     if (!status.ok()) {
         writes_failed_.add();
         return;
     }
-    // Gives whole files back at once; compaction does the rest. Not including the end: it is
-    // the first chunk that stays.
+    // Gives whole files back at once, all but the newest few. No mark in the log says that the
+    // chunks are gone: it would overlap all files and have them written again. Readers go by the
+    // segments. The end is not included: it is the first chunk that stays.
+    const std::string begin = chunk_key(index, 0);
+    const std::string end = chunk_key(index, active.base);
     const rocksdb::Slice first(begin);
     const rocksdb::Slice last(end);
-    rocksdb::DeleteFilesInRange(&engine_.database->db(), topic.family, &first, &last, false);
+    rocksdb::DeleteFilesInRange(&engine_.database->db(), topic.family(index), &first, &last, false);
 }
 
 }  // namespace vigie::streams::rocks

@@ -16,10 +16,12 @@ namespace vigie::streams::rocks {
 
 // One thing that becomes durable as a whole: an append, or a step of a processor.
 struct Request {
+    // Records of one partition, in their order.
     struct Output {
         TopicLog* topic = nullptr;
         std::int32_t partition = 0;
-        std::string record;  // encode_record
+        std::uint32_t records = 0;
+        std::string bytes;  // append_record
     };
     struct StepPart {
         std::string group;
@@ -33,12 +35,13 @@ struct Request {
     std::optional<StepPart> step;
     Bus::AppendDone done;
 
+    std::size_t records() const;
     std::size_t bytes() const;
 };
 
 // Checks topics and sizes and encodes, on the caller's thread. kNotFound, kInvalid.
-Result<std::vector<Request::Output>> prepare(const Engine& engine,
-                                             const std::vector<Message>& messages);
+Result<std::vector<Request::Output>> encode(const Engine& engine,
+                                            const std::vector<Message>& messages);
 
 // The only writer of the embedded log: one thread that takes everything waiting, gives
 // offsets, writes one batch, and answers all. While it syncs, the next batch gathers, so

@@ -53,6 +53,32 @@ rocksdb::ColumnFamilyOptions family_options() {
     return options;
 }
 
+constexpr std::string_view kTopicFamily = "topic:";
+
+std::string family_name(const std::string& topic, std::int32_t index) {
+    std::string name = std::string(kTopicFamily) + topic;
+    if (index != 0) name += "/" + std::to_string(index);
+    return name;
+}
+
+// For chunks: written once, in the order of their keys, read in long runs, dropped from the old
+// end by retention.
+rocksdb::ColumnFamilyOptions log_options() {
+    rocksdb::ColumnFamilyOptions options;
+    options.write_buffer_size = 32 * kMiB;
+    options.compression = compression();
+    // RocksDB would write old files again to look for deleted keys: there are none.
+    options.ttl = 0;
+    options.periodic_compaction_seconds = 0;
+    // Few shards: a chunk must fit in one.
+    static const auto cache = rocksdb::NewLRUCache(16 * kMiB, 2);
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = cache;
+    table.block_size = 64 * 1024;  // Small chunks compress better together.
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    return options;
+}
+
 }  // namespace
 
 Error error_of(const rocksdb::Status& status, std::string_view doing) {
@@ -90,7 +116,10 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, bool r
     }
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
     descriptors.reserve(names.size());
-    for (const std::string& name : names) descriptors.emplace_back(name, family_options());
+    for (const std::string& name : names) {
+        descriptors.emplace_back(name,
+                                 name.starts_with(kTopicFamily) ? log_options() : family_options());
+    }
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
     const auto status =
@@ -105,18 +134,37 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, bool r
 }
 
 Database::~Database() {
-    for (const auto& [name, handle] : families_) db_->DestroyColumnFamilyHandle(handle);
+    for (const auto& [name, handle] : families_) {
+        if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
+    }
     db_->Close();
 }
 
-Result<rocksdb::ColumnFamilyHandle*> Database::topic_family(const std::string& topic) {
-    const std::string name = "topic:" + topic;
-    if (const auto found = families_.find(name); found != families_.end()) return found->second;
-    rocksdb::ColumnFamilyHandle* handle = nullptr;
-    const auto status = db_->CreateColumnFamily(family_options(), name, &handle);
-    if (!status.ok()) return fail(error_of(status, fmt::format("create topic {}", topic)));
-    families_.emplace(name, handle);
-    return handle;
+Result<Families> Database::families(const std::string& topic, std::int32_t partitions) const {
+    Families families;
+    for (std::int32_t index = 0; index < partitions; ++index) {
+        auto found = families_.find(family_name(topic, index));
+        if (found == families_.end()) found = families_.find(family_name(topic, 0));
+        if (found == families_.end()) {
+            return fail(ErrorKind::kCorrupt, fmt::format("topic {} has no column family", topic));
+        }
+        families.push_back(found->second);
+    }
+    return families;
+}
+
+Result<Families> Database::create_families(const std::string& topic, std::int32_t partitions) {
+    Families families;
+    for (std::int32_t index = 0; index < partitions; ++index) {
+        const std::string name = family_name(topic, index);
+        auto& family = families_[name];
+        if (family == nullptr) {
+            const auto status = db_->CreateColumnFamily(log_options(), name, &family);
+            if (!status.ok()) return fail(error_of(status, fmt::format("create topic {}", topic)));
+        }
+        families.push_back(family);
+    }
+    return families;
 }
 
 }  // namespace vigie::streams::rocks

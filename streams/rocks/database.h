@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <rocksdb/db.h>
 
@@ -14,9 +16,14 @@ namespace vigie::streams::rocks {
 // What a RocksDB status lets the caller do; `doing` goes in front of the message.
 Error error_of(const rocksdb::Status& status, std::string_view doing);
 
+// Where the chunks of each partition of a topic lie. Not owned: the database does.
+using Families = std::vector<rocksdb::ColumnFamilyHandle*>;
+
 // The open RocksDB and its column families: "default" for topic and segment rows, "state" for
-// the groups' state, "topic:" + name for the chunks of a topic. All but
-// topic_family() is safe from any thread.
+// the groups' state, and one for the chunks of each partition, so that the keys of a family only
+// ever grow: its files then never overlap, and RocksDB moves them down its levels without writing
+// them again. "topic:NAME" is that of partition 0, "topic:NAME/3" that of partition 3. All but
+// create_families() is safe from any thread.
 class Database {
 public:
     static Result<std::unique_ptr<Database>> open(const std::string& path, bool read_only);
@@ -27,8 +34,11 @@ public:
     rocksdb::DB& db() { return *db_; }
     rocksdb::ColumnFamilyHandle* state() { return state_; }
 
-    // Creates the family when it is missing. Not from two threads at once.
-    Result<rocksdb::ColumnFamilyHandle*> topic_family(const std::string& topic);
+    // Those of a topic that is stored. Topics with several partitions made by the first version
+    // have them all in one family, and keep it.
+    Result<Families> families(const std::string& topic, std::int32_t partitions) const;
+    // Those of a new topic; what is missing is created. Not from two threads at once.
+    Result<Families> create_families(const std::string& topic, std::int32_t partitions);
 
 private:
     Database() = default;

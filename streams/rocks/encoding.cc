@@ -1,5 +1,7 @@
 #include "streams/rocks/encoding.h"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "core/crc32c.h"
@@ -7,6 +9,12 @@
 namespace vigie::streams::rocks {
 
 namespace {
+
+void store_u32(char* out, std::uint32_t value) {
+    for (unsigned shift = 32; shift != 0; shift -= 8) {
+        *out++ = static_cast<char>(value >> (shift - 8) & 0xffU);
+    }
+}
 
 void put_text(std::string& out, std::string_view text) {
     put_u32(out, static_cast<std::uint32_t>(text.size()));
@@ -44,35 +52,16 @@ bool decode_body(std::string_view body, Message& message) {
 }  // namespace
 
 void put_u32(std::string& out, std::uint32_t value) {
-    for (unsigned shift = 32; shift != 0; shift -= 8) {
-        out += static_cast<char>(value >> (shift - 8) & 0xffU);
-    }
+    std::array<char, 4> bytes{};
+    store_u32(bytes.data(), value);
+    out.append(bytes.data(), bytes.size());
 }
 
 void put_u64(std::string& out, std::uint64_t value) {
-    put_u32(out, static_cast<std::uint32_t>(value >> 32U));
-    put_u32(out, static_cast<std::uint32_t>(value));
-}
-
-std::optional<std::string_view> take_bytes(std::string_view& bytes, std::size_t count) {
-    if (bytes.size() < count) return std::nullopt;
-    const std::string_view taken = bytes.substr(0, count);
-    bytes.remove_prefix(count);
-    return taken;
-}
-
-std::optional<std::uint32_t> take_u32(std::string_view& bytes) {
-    const auto taken = take_bytes(bytes, 4);
-    if (!taken) return std::nullopt;
-    std::uint32_t value = 0;
-    for (const char c : *taken) value = value << 8U | static_cast<unsigned char>(c);
-    return value;
-}
-
-std::optional<std::uint64_t> take_u64(std::string_view& bytes) {
-    if (bytes.size() < 8) return std::nullopt;
-    const std::uint64_t high = *take_u32(bytes);
-    return high << 32U | *take_u32(bytes);
+    std::array<char, 8> bytes{};
+    store_u32(bytes.data(), static_cast<std::uint32_t>(value >> 32U));
+    store_u32(bytes.data() + 4, static_cast<std::uint32_t>(value));
+    out.append(bytes.data(), bytes.size());
 }
 
 std::string chunk_key(std::int32_t partition, Offset base) {
@@ -171,22 +160,21 @@ Result<Segment> decode_segment(const Partition& partition, std::string_view valu
                    static_cast<std::int64_t>(*first), static_cast<std::int64_t>(*last)};
 }
 
-std::string encode_record(const Message& message) {
-    std::string body;
-    body.reserve(bytes_of(message) + 28 + 8 * message.headers.size());
-    put_u64(body, as_unsigned(micros_of(message.event_time)));
-    put_text(body, message.key);
-    put_text(body, message.value);
-    put_u32(body, static_cast<std::uint32_t>(message.headers.size()));
+void append_record(std::string& chunk, const Message& message) {
+    const std::size_t start = chunk.size();
+    put_u32(chunk, 0);
+    put_u32(chunk, 0);
+    put_u64(chunk, as_unsigned(micros_of(message.event_time)));
+    put_text(chunk, message.key);
+    put_text(chunk, message.value);
+    put_u32(chunk, static_cast<std::uint32_t>(message.headers.size()));
     for (const auto& [name, text] : message.headers) {
-        put_text(body, name);
-        put_text(body, text);
+        put_text(chunk, name);
+        put_text(chunk, text);
     }
-    std::string record;
-    record.reserve(body.size() + 8);
-    put_u32(record, static_cast<std::uint32_t>(body.size()));
-    put_u32(record, crc32c(body));
-    return record += body;
+    const std::string_view body = std::string_view(chunk).substr(start + 8);
+    store_u32(chunk.data() + start, static_cast<std::uint32_t>(body.size()));
+    store_u32(chunk.data() + start + 4, crc32c(body));
 }
 
 std::string ChunkReader::header(std::uint32_t count) {

@@ -38,8 +38,8 @@ Status Engine::load() {
         if (key.front() != kTopicRow) break;
         VIGIE_TRY_ASSIGN(auto stored, decode_topic(key.substr(1), rows->value().ToStringView()));
         VIGIE_TRY(check_topic(stored, 0));
-        VIGIE_TRY_ASSIGN(auto* const family, database->topic_family(stored.name));
-        auto topic = std::make_unique<TopicLog>(std::move(stored), family);
+        VIGIE_TRY_ASSIGN(auto families, database->families(stored.name, stored.partitions));
+        auto topic = std::make_unique<TopicLog>(std::move(stored), std::move(families));
         VIGIE_TRY(load_segments(*topic));
         std::string name = topic->name;
         topics.emplace(std::move(name), std::move(topic));
@@ -98,9 +98,11 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
     {
         const std::scoped_lock lock(mutex);
         VIGIE_TRY_ASSIGN(const TopicLog* topic, find_topic(partition.topic));
-        family = topic->family;
+        family = topic->family(partition.index);
     }
     std::vector<Record> records;
+    records.reserve(std::min<std::size_t>(limits.records_max,
+                                          static_cast<std::size_t>(limits.end - limits.from)));
     const std::string bound = chunk_key(partition.index + 1, 0);
     const rocksdb::Slice upper(bound);
     rocksdb::ReadOptions options_read;

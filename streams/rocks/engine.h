@@ -26,21 +26,24 @@ struct PartitionLog {
 };
 
 struct TopicLog {
-    TopicLog(TopicOptions wanted, rocksdb::ColumnFamilyHandle* chunks)
+    TopicLog(TopicOptions wanted, Families chunks)
         : name(wanted.name),
           partitions(wanted.partitions),
-          family(chunks),
+          families(std::move(chunks)),
           options(std::move(wanted)),
           logs(static_cast<std::size_t>(partitions), PartitionLog{{Segment{}}}) {}
 
     const std::string name;
     const std::int32_t partitions;
-    rocksdb::ColumnFamilyHandle* const family;
+    const Families families;  // Of each partition.
     // Under Engine::mutex.
     TopicOptions options;
     std::vector<PartitionLog> logs;
 
     PartitionLog& log(std::int32_t index) { return logs[static_cast<std::size_t>(index)]; }
+    rocksdb::ColumnFamilyHandle* family(std::int32_t index) const {
+        return families[static_cast<std::size_t>(index)];
+    }
 };
 
 // What the bus, its consumers and its committer share.

@@ -41,8 +41,9 @@ Status RocksBus::ensure_topics(std::span<const TopicOptions> topics) {
     // Only after every check: a refused call must not leave half of its topics.
     std::vector<std::unique_ptr<TopicLog>> created;
     for (const TopicOptions* wanted : missing) {
-        VIGIE_TRY_ASSIGN(auto* const family, engine_->database->topic_family(wanted->name));
-        created.push_back(std::make_unique<TopicLog>(*wanted, family));
+        VIGIE_TRY_ASSIGN(auto families,
+                         engine_->database->create_families(wanted->name, wanted->partitions));
+        created.push_back(std::make_unique<TopicLog>(*wanted, std::move(families)));
     }
     rocksdb::WriteOptions options;
     options.sync = engine_->options.sync;
@@ -79,7 +80,7 @@ Result<std::unique_ptr<Consumer>> RocksBus::subscribe(const Subscription& subscr
 
 void RocksBus::append(std::vector<Message> messages, AppendDone done) {
     Request request;
-    auto outputs = prepare(*engine_, messages);
+    auto outputs = encode(*engine_, messages);
     if (!outputs) {
         done(fail(outputs.error()));
         return;

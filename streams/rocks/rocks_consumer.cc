@@ -167,7 +167,7 @@ Status RocksConsumer::commit(Step step) {
                                 to_string(step.input), group_));
     }
     Request request;
-    VIGIE_TRY_ASSIGN(request.outputs, prepare(engine_, step.outputs));
+    VIGIE_TRY_ASSIGN(request.outputs, encode(engine_, step.outputs));
     request.step = Request::StepPart{group_,     member_,   held->second.epoch,
                                      step.input, step.next, std::move(step.state)};
     std::mutex mutex;  // Protects `answer`.

@@ -16,7 +16,7 @@ std::vector<Message> samples() {
 
 std::string chunk_of(const std::vector<Message>& messages) {
     std::string chunk = ChunkReader::header(static_cast<std::uint32_t>(messages.size()));
-    for (const Message& message : messages) chunk += encode_record(message);
+    for (const Message& message : messages) append_record(chunk, message);
     return chunk;
 }
 

@@ -11,6 +11,7 @@
 #include "streams/worker.h"
 #include "tests/contract/child.h"
 #include "tests/contract/harness.h"
+#include "tests/contract/polling.h"
 
 namespace vigie::streams::rocks {
 
@@ -19,9 +20,11 @@ using Values = std::vector<std::string>;
 
 namespace {
 
-// Opens the closed log with RocksDB itself and lets `change` write into it.
-void tamper(const std::string& path,
-            const std::function<void(rocksdb::DB&, rocksdb::ColumnFamilyHandle* in)>& change) {
+using Change = std::function<void(rocksdb::DB&, rocksdb::ColumnFamilyHandle* in)>;
+
+// Opens the closed log with RocksDB itself and lets `change` write into it, as often as there are
+// column families of this name: once or never.
+void tamper(const std::string& path, const Change& change, std::string_view family = "topic:in") {
     std::vector<std::string> names;
     VIGIE_ASSERT(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
@@ -31,7 +34,7 @@ void tamper(const std::string& path,
     VIGIE_ASSERT(rocksdb::DB::Open({}, path, families, &handles, &raw).ok());
     const std::unique_ptr<rocksdb::DB> db(raw);
     for (auto* handle : handles) {
-        if (handle->GetName() == "topic:in") change(*db, handle);
+        if (handle->GetName() == family) change(*db, handle);
     }
     for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
 }
@@ -398,6 +401,82 @@ TEST_CASE("rocks: retention by time may empty a partition, and offsets go on", "
     CHECK(records[0].offset == 3);
     CHECK_THAT(harness.metrics.expose(),
                Catch::Contains("vigie_streams_log_records_expired_total 3"));
+}
+
+namespace {
+
+// A key of this partition out of two.
+std::string key_of(std::int32_t partition) {
+    std::string key = "a";
+    while (partition_of(key, 2) != partition) ++key.back();
+    return key;
+}
+
+}  // namespace
+
+TEST_CASE("rocks: files of chunks are moved and dropped, never written again", "[contract]") {
+    RocksHarness harness;
+    const std::vector<TopicOptions> topics{{.name = "in", .partitions = 2}, {.name = "out"}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    // Opening writes what the log file holds into files, one for each family.
+    constexpr std::size_t kFiles = 12;
+    for (std::size_t i = 0; i < kFiles; ++i) {
+        REQUIRE(
+            append_and_wait(harness.bus(), {msg(key_of(0), "0"), msg(key_of(1), "1")}).has_value());
+        harness.reopen();
+    }
+    // RocksDB merges four files that overlap, on a thread of its own: give it the time.
+    std::map<std::string, std::size_t> files;
+    harness.close();
+    for (const char* family : {"topic:in", "topic:in/1"}) {
+        const Change count = [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* handle) {
+            const Waiting waiting(10s);
+            std::uint64_t pending = 1;
+            std::uint64_t running = 1;
+            while (pending + running != 0 && !waiting.over()) {
+                REQUIRE(db.GetIntProperty(handle, "rocksdb.compaction-pending", &pending));
+                REQUIRE(db.GetIntProperty("rocksdb.num-running-compactions", &running));
+            }
+            CHECK(pending + running == 0);
+            rocksdb::ColumnFamilyMetaData meta;
+            db.GetColumnFamilyMetaData(handle, &meta);
+            files[family] = meta.file_count;
+            CHECK(meta.levels[0].files.size() < kFiles);
+        };
+        tamper(harness.options().path, count, family);
+    }
+    CHECK(files ==
+          std::map<std::string, std::size_t>{{"topic:in", kFiles}, {"topic:in/1", kFiles}});
+}
+
+TEST_CASE("rocks: a topic whose partitions share a column family stays readable", "[contract]") {
+    RocksHarness harness;
+    const std::vector<TopicOptions> topics{{.name = "in", .partitions = 2, .retention = 100s},
+                                           {.name = "out"}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    harness.close();
+    // As the first version made it.
+    const Change drop = [](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* handle) {
+        VIGIE_ASSERT(db.DropColumnFamily(handle).ok());
+    };
+    tamper(harness.options().path, drop, "topic:in/1");
+    harness.reopen();
+    const auto append = [&](const std::string& value) {
+        REQUIRE(append_and_wait(harness.bus(), {msg(key_of(0), value), msg(key_of(1), value)})
+                    .has_value());
+    };
+    append("old");
+    harness.clock.advance(60s);
+    append("new");
+    harness.clock.advance(60s);
+    run_retention(harness, [&] { return harness.bus().range({"in", 1})->begin == 1; });
+    harness.reopen();
+    for (std::int32_t index = 0; index < 2; ++index) {
+        const auto records = *harness.bus().read({"in", index}, 0, kNow);
+        REQUIRE(records.size() == 1);
+        CHECK(records[0].message.value == "new");
+        CHECK(records[0].offset == 1);
+    }
 }
 
 TEST_CASE("rocks: closing answers everything that waits", "[contract]") {

@@ -20,7 +20,7 @@ void read_chunk(std::string_view bytes) {
     while (reader->next_offset() < reader->end_offset()) {
         const auto record = reader->next();
         if (!record) return;
-        again += rocks::encode_record(record->message);
+        rocks::append_record(again, record->message);
     }
     if (reader->finish()) VIGIE_ASSERT(again == bytes);
 }
