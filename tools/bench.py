@@ -53,7 +53,8 @@ def command_of(name, source):
 
 def measure(name, source):
     """The measured objects; None when the program failed or measured nothing."""
-    environment = dict(os.environ, VIGIE=str(RELEASE / "vigie"))
+    environment = dict(os.environ, VIGIE=str(RELEASE / "vigie"),
+                       NATS_SERVER=str(ROOT / "build" / "tools" / "usr" / "sbin" / "nats-server"))
     rows = []
     with subprocess.Popen(command_of(name, source), cwd=ROOT, env=environment, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
