@@ -7,9 +7,11 @@
   kafka.py run --dir DIR       for test programs: in the foreground, ends with its stdin
 
 `run` takes one command in each line of stdin and answers with one line: `kill I` (as a power
-cut), `start I`, `pause I`, `resume I`. Nodes count from 0. Listeners: PLAINTEXT, where everybody
-may do everything, and SASL_PLAINTEXT with the users admin/admin (all) and limited/limited
-(nothing unless an ACL says so).
+cut), `start I`, `pause I`, `resume I`, `scram I`. Nodes count from 0. Listeners: PLAINTEXT, where everybody
+may do everything; SSL, the same with a certificate that DIR/ca.pem signed; SASL_PLAINTEXT with PLAIN
+and the users admin/admin (all) and limited/limited (nothing unless an ACL says so), SCRAM-SHA-256
+with scram/scram (all) once `scram I` was said, and OAUTHBEARER with unsecured tokens of the
+principal token and the scope vigie (all). DIR/stranger.pem is a CA that signed nothing.
 """
 import argparse
 import ctypes
@@ -35,14 +37,18 @@ CONFIG = """\
 process.roles=broker,controller
 node.id={id}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl_port},SSL://127.0.0.1:{ssl_port},CONTROLLER://127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin" user_limited="limited";
+listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker" unsecuredValidatorRequiredScope="vigie";
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:admin
+super.users=User:ANONYMOUS;User:admin;User:scram;User:token
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=4
@@ -104,7 +110,8 @@ class Node:
     """One broker: its folder, its configuration, its process."""
 
     def __init__(self, folder, index, ports, voters, nodes):
-        self.folder, self.index, self.port, self.sasl_port = folder, index, ports[0], ports[1]
+        self.folder, self.index = folder, index
+        self.port, self.sasl_port, self.ssl_port = ports[0], ports[1], ports[3]
         self.process = None
         data = folder / "data"
         data.mkdir(parents=True, exist_ok=True)
@@ -113,7 +120,8 @@ class Node:
                 f"version=1\ncluster.id={CLUSTER_ID}\nnode.id={index + 1}\n", encoding="utf-8")
         (folder / "server.properties").write_text(CONFIG.format(
             id=index + 1, voters=voters, port=ports[0], sasl_port=ports[1],
-            controller_port=ports[2], data=data, replicas=min(nodes, 3),
+            controller_port=ports[2], ssl_port=ports[3], keystore=folder.parent / "keystore.pem",
+            data=data, replicas=min(nodes, 3),
             isr=2 if nodes >= 3 else 1), encoding="utf-8")
 
     def start(self, die_with_us=False):
@@ -145,10 +153,42 @@ class Node:
             self.process.wait()
 
 
+def certificates(folder):
+    """ca.pem, keystore.pem with a key and what that CA signed for 127.0.0.1, and stranger.pem."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def make(name, subject, *more):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", f"/CN={subject}", "-keyout", folder / f"{name}.key",
+             "-out", folder / f"{name}.pem", *more],
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+    make("ca", "kafka-test-ca")
+    make("stranger", "another-ca")
+    make("broker", "127.0.0.1", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
+         "-addext", "subjectAltName=IP:127.0.0.1")
+    parts = [(folder / name).read_text(encoding="ascii")
+             for name in ("broker.key", "broker.pem", "ca.pem")]
+    (folder / "keystore.pem").write_text("".join(parts), encoding="ascii")
+
+
+def add_scram_user(node):
+    """The user scram with the password scram: it lies in the cluster, not in its configuration."""
+    done = subprocess.run(
+        ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{LIBS}/*", "kafka.admin.ConfigCommand",
+         "--bootstrap-server", f"127.0.0.1:{node.port}", "--alter", "--entity-type", "users",
+         "--entity-name", "scram", "--add-config", "SCRAM-SHA-256=[iterations=4096,password=scram]"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"no user scram: {done.stdout} {done.stderr}")
+
+
 def make_nodes(folder, count):
     """The nodes of a cluster in an empty folder."""
-    flat = free_ports(3 * count)
-    ports = [flat[3 * i:3 * i + 3] for i in range(count)]
+    certificates(folder)
+    flat = free_ports(4 * count)
+    ports = [flat[4 * i:4 * i + 4] for i in range(count)]
     voters = ",".join(f"{i + 1}@127.0.0.1:{ports[i][2]}" for i in range(count))
     return [Node(folder / f"node{i}", i, ports[i], voters, count) for i in range(count)]
 
@@ -241,6 +281,8 @@ def obey(nodes, line):
         node.wait()
     elif verb in ("pause", "resume"):
         node.process.send_signal(signal.SIGSTOP if verb == "pause" else signal.SIGCONT)
+    elif verb == "scram":
+        add_scram_user(node)
     else:
         raise Failed(f"no such command: {line}")
 
@@ -254,7 +296,8 @@ def run(folder, count):
         for node in nodes:
             node.wait()
         print(",".join(f"127.0.0.1:{node.port}" for node in nodes),
-              ",".join(f"127.0.0.1:{node.sasl_port}" for node in nodes), flush=True)
+              ",".join(f"127.0.0.1:{node.sasl_port}" for node in nodes),
+              ",".join(f"127.0.0.1:{node.ssl_port}" for node in nodes), flush=True)
         for line in sys.stdin:
             obey(nodes, line)
             print("done", flush=True)

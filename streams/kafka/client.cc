@@ -35,7 +35,7 @@ void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque) {
         reason = text.data();
     }
     hooks.log.warn("kafka error", {{"code", rd_kafka_err2name(cause)}, {"reason", reason}});
-    if (hooks.on_error) hooks.on_error(cause);
+    if (hooks.on_error) hooks.on_error(cause, reason);
 }
 
 void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
@@ -86,6 +86,7 @@ ErrorKind kind_of(rd_kafka_resp_err_t code) {
         case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
         case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+        case RD_KAFKA_RESP_ERR__SSL:
         case RD_KAFKA_RESP_ERR__AUTHENTICATION: return ErrorKind::kRefused;
         case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
         case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
@@ -122,13 +123,15 @@ Result<Handle> open_handle(rd_kafka_type_t type, const Properties& theirs, const
     rd_kafka_conf_set_opaque(conf.get(), &hooks);
     rd_kafka_conf_set_log_cb(conf.get(), log_line);
     rd_kafka_conf_set_error_cb(conf.get(), on_error);
+    // Tokens are made and renewed although nobody polls the handle's main queue.
+    rd_kafka_conf_enable_sasl_queue(conf.get(), 1);
     if (type == RD_KAFKA_PRODUCER) rd_kafka_conf_set_dr_msg_cb(conf.get(), on_delivery);
     if (hooks.on_rebalance) rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
     std::array<char, 512> reason{};
     Handle handle(rd_kafka_new(type, conf.get(), reason.data(), reason.size()));
     if (!handle) return fail(ErrorKind::kInvalid, fmt::format("kafka: {}", reason.data()));
     static_cast<void>(conf.release());  // Belongs to the handle now.
-    // Tokens are renewed although nobody polls the handle's main queue.
+    // An error says that the mechanism has no tokens.
     const ErrorObject no_sasl(rd_kafka_sasl_background_callbacks_enable(handle.get()));
     return handle;
 }

@@ -16,7 +16,7 @@
 namespace vigie::streams::kafka {
 
 // What an error of librdkafka or of a broker lets the caller do. kInvalid: too large, or a bad
-// argument. kNotFound: no such topic or partition. kRefused: authentication or authorisation.
+// argument. kNotFound: no such topic or partition. kRefused: authentication, TLS or authorisation.
 // kConflict: the member or producer was fenced. kOverloaded: a local queue is full. kCorrupt: a
 // record's check failed. Everything else may pass: kUnavailable.
 ErrorKind kind_of(rd_kafka_resp_err_t code);
@@ -71,7 +71,7 @@ struct Hooks {
     // On the thread that polls.
     std::function<void(rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*)> on_rebalance;
     std::function<void(const rd_kafka_message_t&)> on_delivery;
-    std::function<void(rd_kafka_resp_err_t)> on_error;
+    std::function<void(rd_kafka_resp_err_t, std::string_view reason)> on_error;
 };
 
 // kInvalid, with librdkafka's own words, for a property that it does not know or does not take.

@@ -48,6 +48,10 @@ bool is_name_part(std::string_view text) {
     });
 }
 
+bool is_refused(const std::optional<Error>& trouble) {
+    return trouble && trouble->kind == ErrorKind::kRefused;
+}
+
 }  // namespace
 
 Status Cluster::check_options(const KafkaBus::Options& options) {
@@ -79,8 +83,10 @@ Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegist
       log(its_log),
       unique_(options.instance.empty() ? fmt::format("{:016x}", system_seed()) : options.instance),
       hooks_(its_log) {
-    hooks_.on_error = [this](rd_kafka_resp_err_t code) {
-        if (kind_of(code) == ErrorKind::kRefused) refused_ = code;
+    hooks_.on_error = [this](rd_kafka_resp_err_t code, std::string_view reason) {
+        // That all are down says less than why one is.
+        if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || is_refused(trouble_)) return;
+        trouble_ = Error{kind_of(code), fmt::format("connect to kafka: {}", reason)};
     };
 }
 
@@ -105,10 +111,10 @@ Status Cluster::connect() {
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
         // Errors come to whoever polls.
         rd_kafka_poll(client_.get(), 0);
-        const auto refused = static_cast<rd_kafka_resp_err_t>(refused_.load());
-        if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return fail(error_of(refused, "connect to kafka"));
-        if (over(until)) return fail(error_of(code, "connect to kafka"));
+        if (is_refused(trouble_)) return fail(*trouble_);
+        if (!over(until)) continue;
+        if (!trouble_) return fail(error_of(code, "connect to kafka"));
+        return fail(ErrorKind::kUnavailable, trouble_->message);
     }
 }
 
@@ -213,11 +219,7 @@ Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partitio
         asked->offset = which;
         auto code = rd_kafka_offsets_for_times(&handle, list.get(), slice_ms(until));
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[0].offset >= 0) {
-            return list->elems[0].offset;
-        }
-        // That no answer came in time is not an error of this call.
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[0].offset;
         if (kind_of(code) != ErrorKind::kUnavailable || over(until)) {
             return fail(error_of(code, "ask for the range of " + to_string(partition)));
         }

@@ -87,7 +87,7 @@ private:
 
     const std::string unique_;  // Of this bus: in names that must not meet those of others.
     std::atomic<std::int64_t> close_at_ns_{-1};
-    std::atomic<int> refused_{0};  // Why the brokers do not let us in.
+    std::optional<Error> trouble_;  // Why we are not connected; of the thread that connects.
     mutable Hooks hooks_;
     Handle client_;             // Sees what is written; for metadata and administration too.
     Handle stable_;             // Sees what is decided.

@@ -46,7 +46,7 @@ KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscri
     hooks_.on_rebalance = [this](rd_kafka_resp_err_t code, auto* partitions) {
         on_rebalance(code, *partitions);
     };
-    hooks_.on_error = [this](rd_kafka_resp_err_t code) {
+    hooks_.on_error = [this](rd_kafka_resp_err_t code, std::string_view) {
         no_broker_ = no_broker_ || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     };
 }

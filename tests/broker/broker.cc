@@ -1,5 +1,7 @@
 #include "tests/broker/broker.h"
 
+#include <sstream>
+
 #include <fmt/format.h>
 
 namespace vigie::streams {
@@ -18,9 +20,8 @@ Broker::Broker(int nodes) {
     process_.emplace(*std::move(process));
     const auto line = process_->read_line(kWaitMax);
     if (!line) FAIL("Kafka does not start: " << line.error().message);
-    const auto blank = line->find(' ');
-    servers_ = line->substr(0, blank);
-    sasl_servers_ = line->substr(blank + 1);
+    std::istringstream words(*line);
+    words >> servers_ >> sasl_servers_ >> ssl_servers_;
 }
 
 Broker& Broker::shared() {

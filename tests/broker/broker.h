@@ -20,6 +20,12 @@ public:
     const std::string& servers() const { return servers_; }
     // With SASL/PLAIN: admin/admin may do all, limited/limited nothing.
     const std::string& sasl_servers() const { return sasl_servers_; }
+    // With TLS, by a certificate that ca_file() signed and stranger_file() did not.
+    const std::string& ssl_servers() const { return ssl_servers_; }
+    std::string ca_file() const { return folder_.path() + "/ca.pem"; }
+    std::string stranger_file() const { return folder_.path() + "/stranger.pem"; }
+    // Makes the user scram/scram for SCRAM-SHA-256.
+    void add_scram_user() { obey("scram", 0); }
 
     void kill(int node) { obey("kill", node); }    // As a power cut.
     void start(int node) { obey("start", node); }  // Until it answers again.
@@ -33,6 +39,7 @@ private:
     std::optional<test::Process> process_;
     std::string servers_;
     std::string sasl_servers_;
+    std::string ssl_servers_;
 };
 
 }  // namespace vigie::streams

@@ -80,7 +80,7 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
     REQUIRE(make_pairs(harness.bus(), 2).has_value());
     Runtime runtime(harness.bus(), harness.metrics, harness.log, harness.clock);
     runtime.start(copier());
-    constexpr int kNumbers = 300;
+    constexpr int kNumbers = 200;
     std::atomic<int> done{0};
     std::jthread appending([&] {
         for (int i = 0; i < kNumbers; i += 20) {
@@ -89,7 +89,7 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         }
     });
     int partition = 0;
-    for (const int at : {60, 180}) {
+    for (const int at : {40, 120}) {
         REQUIRE(test::eventually([&] { return done >= at; }, 120s));
         const int leader = leader_of(broker.servers(), harness.prefix() + "in", partition);
         INFO("partition " << partition << " was led by node " << leader);
@@ -98,7 +98,7 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         const int before = done;
         check_answers(harness, partition, static_cast<std::size_t>(before));
         // Without it work goes on.
-        REQUIRE(test::eventually([&] { return done >= before + 40; }, 120s));
+        REQUIRE(test::eventually([&] { return done >= before + 30; }, 120s));
         CHECK(test::eventually([&] { return runtime.healthy(); }, 60s));
         broker.start(leader);
         ++partition;
