@@ -48,6 +48,15 @@ bool is_name_part(std::string_view text) {
     });
 }
 
+Cluster::Shape shape_of(const rd_kafka_metadata_topic_t& topic) {
+    Cluster::Shape shape{topic.partition_cnt, 0};
+    for (int i = 0; i < topic.partition_cnt; ++i) {
+        const std::int32_t replicas = topic.partitions[i].replica_cnt;
+        shape.replicas = i == 0 ? replicas : std::min(shape.replicas, replicas);
+    }
+    return shape;
+}
+
 bool is_refused(const std::optional<Error>& trouble) {
     return trouble && trouble->kind == ErrorKind::kRefused;
 }
@@ -154,7 +163,7 @@ std::size_t Cluster::record_room() const {
     return std::max(options.record_bytes_max, kPartBytes);
 }
 
-Result<std::optional<std::int32_t>> Cluster::ask_partition_count(std::string_view topic) const {
+Result<std::optional<Cluster::Shape>> Cluster::ask_shape(std::string_view topic) const {
     const std::string name = full_name(topic);
     const Owned<rd_kafka_topic_t> handle(rd_kafka_topic_new(client_.get(), name.c_str(), nullptr));
     if (!handle) return fail(error_of(rd_kafka_last_error(), "look up topic " + name));
@@ -165,7 +174,7 @@ Result<std::optional<std::int32_t>> Cluster::ask_partition_count(std::string_vie
         const Owned<const rd_kafka_metadata_t> owner(metadata);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
             code = metadata->topics[0].err;
-            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return metadata->topics[0].partition_cnt;
+            if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return shape_of(metadata->topics[0]);
         }
         if (kind_of(code) == ErrorKind::kNotFound || code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
             return std::nullopt;
@@ -184,11 +193,11 @@ Result<std::int32_t> Cluster::partition_count(std::string_view topic) const {
         const auto known = partition_counts_.find(topic);
         if (known != partition_counts_.end()) return known->second;
     }
-    VIGIE_TRY_ASSIGN(const auto count, ask_partition_count(topic));
-    if (!count) return no_such_topic(topic);
+    VIGIE_TRY_ASSIGN(const auto shape, ask_shape(topic));
+    if (!shape) return no_such_topic(topic);
     const std::scoped_lock lock(mutex_);
-    partition_counts_.insert_or_assign(std::string(topic), *count);
-    return *count;
+    partition_counts_.insert_or_assign(std::string(topic), shape->partitions);
+    return shape->partitions;
 }
 
 Status Cluster::check(const Partition& partition) const {

@@ -45,7 +45,11 @@ public:
     Result<std::int32_t> partition_count(std::string_view topic) const;
     Status check(const Partition& partition) const;
     // nullopt when the topic does not exist. Always asks.
-    Result<std::optional<std::int32_t>> ask_partition_count(std::string_view topic) const;
+    struct Shape {
+        std::int32_t partitions = 0;
+        std::int32_t replicas = 0;  // Of the partition that has the fewest.
+    };
+    Result<std::optional<Shape>> ask_shape(std::string_view topic) const;
 
     // kStable ends where everything is decided; kWritten also counts transactions under way.
     enum class End : std::uint8_t { kStable, kWritten };

@@ -56,6 +56,10 @@ std::size_t KafkaBus::message_bytes_max() const {
     return cluster_->options.record_bytes_max;
 }
 
+Result<std::size_t> KafkaBus::group_members(std::string_view group) const {
+    return member_count(*cluster_, group);
+}
+
 Result<Offset> KafkaBus::group_position(std::string_view group, const Partition& partition) const {
     VIGIE_TRY(cluster_->check(partition));
     VIGIE_TRY_ASSIGN(const auto position, committed_position(*cluster_, group, partition));

@@ -60,9 +60,10 @@ public:
     // must be gone.
     ~KafkaBus() override;
 
-    // Also kInvalid, naming what differs, when a topic exists with another clean-up policy or
-    // takes only smaller records. The retention of a topic that exists stays as it is: it
-    // belongs to whoever runs the cluster; a difference is logged.
+    // Also kInvalid, naming what differs, when a topic exists with another clean-up policy, takes
+    // only smaller records or has fewer replicas than asked for; when there is more than one, the
+    // log has a line for each. The retention of a topic that exists stays as it is: it belongs to
+    // whoever runs the cluster; a difference is logged.
     Status ensure_topics(std::span<const TopicOptions> topics) override;
     // Creates the group's state topic vigie.state.GROUP when it is missing.
     Result<std::unique_ptr<Consumer>> subscribe(const Subscription& subscription,
@@ -75,6 +76,10 @@ public:
     std::size_t message_bytes_max() const override;
     Result<Offset> group_position(std::string_view group,
                                   const Partition& partition) const override;
+
+    // How many members a group has, of any process; those that died, and those with an instance
+    // name that stopped, stay members for session.timeout.ms.
+    Result<std::size_t> group_members(std::string_view group) const;
 
 private:
     KafkaBus(std::unique_ptr<Cluster> cluster, std::unique_ptr<Appender> appender);

@@ -93,8 +93,8 @@ Status create(const Cluster& cluster, const TopicOptions& topic, const Configs& 
     // Brokers learn of it one after the other.
     const SteadyTime until = cluster.deadline();
     while (true) {
-        VIGIE_TRY_ASSIGN(const auto partitions, cluster.ask_partition_count(topic.name));
-        if (partitions) return {};
+        VIGIE_TRY_ASSIGN(const auto shape, cluster.ask_shape(topic.name));
+        if (shape) return {};
         if (cluster.over(until)) return fail(error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, doing));
         wait_for(kRetry, {});
     }
@@ -127,12 +127,25 @@ Result<Configs> describe(const Cluster& cluster, const std::string& name) {
     return configs;
 }
 
-Status check_existing(const Cluster& cluster, const TopicOptions& topic) {
+// What keeps a topic that exists from being used, a line each.
+Result<std::vector<std::string>> misfits_of(const Cluster& cluster, const TopicOptions& topic,
+                                            const Cluster::Shape& shape) {
     const std::string name = cluster.full_name(topic.name);
+    std::vector<std::string> misfits;
+    if (const auto fits = check_topic(topic, shape.partitions); !fits) {
+        misfits.push_back(fits.error().message);
+    }
+    const std::int32_t replicas_min = cluster.options.replication_factor;
+    if (shape.replicas < replicas_min) {
+        misfits.push_back(fmt::format(
+            "topic {} exists with {} replicas, not {}: reassign its partitions, or lower "
+            "replication_factor",
+            name, shape.replicas, replicas_min));
+    }
     auto described = describe(cluster, name);
     if (!described && described.error().kind == ErrorKind::kRefused) {
         cluster.log.warn("topic not checked: not allowed to describe it", {{"topic", name}});
-        return {};
+        return misfits;
     }
     VIGIE_TRY(described);
     Configs& now = *described;
@@ -140,17 +153,16 @@ Status check_existing(const Cluster& cluster, const TopicOptions& topic) {
     const bool compacted = policy.find("compact") != std::string::npos;
     const bool deleted = policy.find("delete") != std::string::npos;
     if (topic.compacted ? !compacted || deleted : compacted) {
-        return fail(ErrorKind::kInvalid,
-                    fmt::format("topic {} exists with cleanup.policy={}, not {}: change it", name,
-                                policy, topic.compacted ? "compact" : "delete"));
+        misfits.push_back(fmt::format("topic {} exists with cleanup.policy={}, not {}: change it",
+                                      name, policy, topic.compacted ? "compact" : "delete"));
     }
     const auto wanted = configs_of(cluster, topic);
     const std::string& bytes_max = wanted.at("max.message.bytes");
     if (std::strtoull(now["max.message.bytes"].c_str(), nullptr, 10) <
         std::strtoull(bytes_max.c_str(), nullptr, 10)) {
-        return fail(ErrorKind::kInvalid,
-                    fmt::format("topic {} exists with max.message.bytes={}, it needs {}: raise it",
-                                name, now["max.message.bytes"], bytes_max));
+        misfits.push_back(
+            fmt::format("topic {} exists with max.message.bytes={}, it needs {}: raise it", name,
+                        now["max.message.bytes"], bytes_max));
     }
     for (const char* key : {"retention.ms", "retention.bytes"}) {
         if (!wanted.contains(key) || now[key] == wanted.at(key)) continue;
@@ -158,24 +170,37 @@ Status check_existing(const Cluster& cluster, const TopicOptions& topic) {
             "topic keeps its own retention",
             {{"topic", name}, {"option", key}, {"has", now[key]}, {"asked_for", wanted.at(key)}});
     }
-    return {};
+    return misfits;
+}
+
+// All of them go to the log, one line each; the error says the first.
+Status check_misfits(const Cluster& cluster, const std::vector<std::string>& misfits) {
+    if (misfits.empty()) return {};
+    if (misfits.size() == 1) return fail(ErrorKind::kInvalid, misfits.front());
+    for (const std::string& misfit : misfits) {
+        cluster.log.error("topic does not fit", {{"reason", misfit}});
+    }
+    return fail(ErrorKind::kInvalid, fmt::format("{} (and {} more: the log has a line for each)",
+                                                 misfits.front(), misfits.size() - 1));
 }
 
 }  // namespace
 
 Status ensure_topics(const Cluster& cluster, std::span<const TopicOptions> topics) {
     std::vector<const TopicOptions*> missing;
+    std::vector<std::string> misfits;
     // Every check first: a refused call must not leave half of its topics.
     for (const TopicOptions& topic : topics) {
         VIGIE_TRY(check_topic(topic, 0));
-        VIGIE_TRY_ASSIGN(const auto partitions, cluster.ask_partition_count(topic.name));
-        VIGIE_TRY(check_topic(topic, partitions.value_or(0)));
-        if (partitions) {
-            VIGIE_TRY(check_existing(cluster, topic));
-        } else {
+        VIGIE_TRY_ASSIGN(const auto shape, cluster.ask_shape(topic.name));
+        if (!shape) {
             missing.push_back(&topic);
+            continue;
         }
+        VIGIE_TRY_ASSIGN(const auto found, misfits_of(cluster, topic, *shape));
+        misfits.insert(misfits.end(), found.begin(), found.end());
     }
+    VIGIE_TRY(check_misfits(cluster, misfits));
     for (const TopicOptions* topic : missing) {
         VIGIE_TRY(create(cluster, *topic, configs_of(cluster, *topic)));
     }
@@ -186,15 +211,45 @@ Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view
                                         std::int32_t partitions) {
     TopicOptions topic{.name = state_topic(group), .partitions = partitions, .compacted = true};
     VIGIE_TRY(check_topic(topic, 0));
-    VIGIE_TRY_ASSIGN(auto now, cluster.ask_partition_count(topic.name));
-    if (!now) {
+    VIGIE_TRY_ASSIGN(auto shape, cluster.ask_shape(topic.name));
+    if (!shape) {
         VIGIE_TRY(create(cluster, topic, configs_of(cluster, topic)));
         // Another process may have created it first.
-        VIGIE_TRY_ASSIGN(now, cluster.ask_partition_count(topic.name));
-    } else {
-        VIGIE_TRY(check_existing(cluster, topic));
+        VIGIE_TRY_ASSIGN(shape, cluster.ask_shape(topic.name));
+        return shape ? shape->partitions : partitions;
     }
-    return now.value_or(partitions);
+    topic.partitions = shape->partitions;
+    VIGIE_TRY_ASSIGN(const auto misfits, misfits_of(cluster, topic, *shape));
+    VIGIE_TRY(check_misfits(cluster, misfits));
+    return shape->partitions;
+}
+
+Result<std::size_t> member_count(const Cluster& cluster, std::string_view group) {
+    const std::string doing = fmt::format("ask for the members of group {}", group);
+    const std::string name = cluster.group_name(group);
+    const char* list = name.c_str();
+    const SteadyTime until = cluster.deadline();
+    while (true) {
+        VIGIE_TRY_ASSIGN(const auto answer, ask(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+                                                doing, [&](const auto* options, auto* queue) {
+                                                    rd_kafka_DescribeConsumerGroups(
+                                                        &cluster.client(), &list, 1, options,
+                                                        queue);
+                                                }));
+        std::size_t count = 0;
+        const auto* groups = rd_kafka_DescribeConsumerGroups_result_groups(
+            rd_kafka_event_DescribeConsumerGroups_result(answer.get()), &count);
+        auto code = RD_KAFKA_RESP_ERR__BAD_MSG;
+        if (count == 1) {
+            const auto* error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
+            if (error == nullptr) return rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
+            code = rd_kafka_error_code(error);
+        }
+        if (kind_of(code) != ErrorKind::kUnavailable || cluster.over(until)) {
+            return fail(error_of(code, doing));
+        }
+        wait_for(kRetry, {});
+    }
 }
 
 Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::string_view group,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@ Status ensure_topics(const Cluster& cluster, std::span<const TopicOptions> topic
 // The group's changelog, with so many partitions when it is missing. How many it has.
 Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view group,
                                         std::int32_t partitions);
+
+// How many members a group has now, also those that went without a word not long ago.
+Result<std::size_t> member_count(const Cluster& cluster, std::string_view group);
 
 // The committed position of any group; nullopt when it never committed one. Waits for
 // transactions under way that hold one.

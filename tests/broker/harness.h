@@ -19,7 +19,7 @@ public:
     static constexpr std::chrono::milliseconds kQuiet{500};
 
     explicit KafkaHarness(Broker& broker = Broker::shared());
-    Bus& bus() { return *bus_; }
+    kafka::KafkaBus& bus() { return *bus_; }
     kafka::KafkaBus::Options options() const;
     void reopen() { open(options()); }
     void open(const kafka::KafkaBus::Options& options);
