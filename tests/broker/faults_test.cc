@@ -27,7 +27,7 @@ TEST_CASE("kafka: a broker killed amid steps loses nothing and repeats nothing",
     REQUIRE(make_pairs(harness.bus(), 2).has_value());
     Runtime runtime(harness.bus(), harness.metrics, harness.log, harness.clock);
     runtime.start(copier());
-    constexpr int kNumbers = 400;
+    constexpr int kNumbers = 240;
     {
         std::atomic<int> done{0};
         std::jthread appending([&] {
@@ -36,7 +36,7 @@ TEST_CASE("kafka: a broker killed amid steps loses nothing and repeats nothing",
                 done = i + 20;
             }
         });
-        for (const int at : {100, 240}) {
+        for (const int at : {60, 140}) {
             REQUIRE(test::eventually([&] { return done >= at; }, 120s));
             Broker::shared().kill(0);
             Broker::shared().start(0);

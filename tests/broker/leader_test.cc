@@ -80,12 +80,11 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
     REQUIRE(make_pairs(harness.bus(), 2).has_value());
     Runtime runtime(harness.bus(), harness.metrics, harness.log, harness.clock);
     runtime.start(copier());
-    constexpr int kNumbers = 200;
     std::atomic<int> done{0};
-    std::jthread appending([&] {
-        for (int i = 0; i < kNumbers; i += 20) {
-            append_numbers(harness.bus(), i, i + 20);
-            done = i + 20;
+    std::jthread appending([&](const std::stop_token& stop) {
+        for (int i = 0; !stop.stop_requested(); i += 10) {
+            append_numbers(harness.bus(), i, i + 10);
+            done = i + 10;
         }
     });
     int partition = 0;
@@ -103,8 +102,9 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         broker.start(leader);
         ++partition;
     }
+    appending.request_stop();
     appending.join();
-    CHECK(values_in(harness.bus(), 2).size() == kNumbers);
+    CHECK(values_in(harness.bus(), 2).size() == static_cast<std::size_t>(done));
     CHECK(test::eventually([&] { return copied_exactly_once(harness.bus(), 2); }, 120s));
     CHECK(test::eventually([&] { return runtime.healthy(); }, 60s));
     runtime.stop();
