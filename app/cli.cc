@@ -43,6 +43,14 @@ void add_output(CLI::App& command, Format& format) {
     command.add_flag_callback("--json", [&format] { format = Format::kJson; }, "Same as -o json");
 }
 
+void add_place(CLI::App& command, LogPlace& place) {
+    auto* config = command.add_option("--config", place.config,
+                                      "Configuration: the log is where that says, also on Kafka");
+    command.add_option("--data", place.data, "Data folder")
+        ->capture_default_str()
+        ->excludes(config);
+}
+
 CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string& name,
                           const std::string& help) {
     CLI::App& command = *app.add_subcommand(name, help);
@@ -171,7 +179,7 @@ void add_local(CLI::App& app, Arguments& arguments) {
 
     auto* replay = app.add_subcommand(
         "replay", "Run the recorded signals through the agent again and print what it says");
-    replay->add_option("--data", arguments.replay.data, "Data folder")->capture_default_str();
+    add_place(*replay, arguments.replay.place);
     replay->add_option("--incident", arguments.replay.incident, "Only this incident");
     replay->add_option("--from", arguments.replay.from, "Print from this time on (RFC 3339)");
     replay->add_option("--to", arguments.replay.to, "Stop at this time (RFC 3339)");
@@ -190,7 +198,7 @@ void add_local(CLI::App& app, Arguments& arguments) {
 CLI::App& add_log_command(CLI::App& group, Arguments& arguments, const std::string& name,
                           const std::string& help, int (*run)(const LogCommand&)) {
     CLI::App& command = *group.add_subcommand(name, help);
-    command.add_option("--data", arguments.log.data, "Data folder")->capture_default_str();
+    add_place(command, arguments.log.place);
     add_output(command, arguments.log.format);
     command.callback(
         [&arguments, run] { arguments.run = [&arguments, run] { return run(arguments.log); }; });

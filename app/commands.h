@@ -4,6 +4,7 @@
 #include <string>
 
 #include "app/api_client.h"
+#include "app/log_access.h"
 #include "app/render.h"
 
 // What the subcommands do once their arguments are read. Each returns the exit code: 0 done,
@@ -38,7 +39,7 @@ int run_decide(DecideCommand command);
 int run_kill(DecideCommand command, const std::string& data);
 
 struct ReplayCommand {
-    std::string data = "data";
+    LogPlace place;
     std::string incident;             // Only what concerns this incident; "": everything
     std::optional<std::string> from;  // RFC 3339
     std::optional<std::string> to;

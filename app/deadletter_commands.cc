@@ -34,7 +34,7 @@ std::string text_of(const streams::Message& letter, std::string_view name) {
 }
 
 Status list(const LogCommand& command) {
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, LogAccess::Intent::kLook));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     std::vector<std::vector<std::string>> rows{
         {"OFFSET", "TIME", "REFUSED BY", "ORIGIN", "BYTES", "REASON"}};
     Json all = Json::array();
@@ -78,7 +78,7 @@ Result<streams::Record> letter_at(const streams::Bus& bus, streams::Offset offse
 }
 
 Status show(const LogCommand& command) {
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, LogAccess::Intent::kLook));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     VIGIE_TRY_ASSIGN(const auto record, letter_at(access->bus(), command.letter));
     if (command.raw) {
         std::cout << record.message.value;
@@ -137,7 +137,7 @@ Status retry_one(streams::Bus& bus, const streams::Record& record) {
 }
 
 Status retry(const LogCommand& command) {
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, LogAccess::Intent::kChange));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kChange));
     if (command.which != "all") {
         streams::Offset offset = 0;
         const auto& text = command.which;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "app/config.h"
 #include "app/pipeline.h"
 #include "streams/rocks/rocks_bus.h"
 
@@ -16,7 +17,22 @@ constexpr std::size_t kBatch = 500;
 
 }  // namespace
 
-Result<std::unique_ptr<LogAccess>> LogAccess::open(const std::string& data, Intent intent) {
+Result<std::unique_ptr<LogAccess>> LogAccess::open(const LogPlace& place, Intent intent) {
+    std::unique_ptr<LogAccess> access(new LogAccess);
+    if (place.config.empty()) {
+        VIGIE_TRY(access->open_folder(place.data, intent));
+        return access;
+    }
+    auto config = load_config(place.config);
+    if (!config) {
+        return fail(ErrorKind::kInvalid, fmt::format("{}", fmt::join(config.error().lines, "\n")));
+    }
+    VIGIE_TRY(config->kafka ? access->open_kafka(*std::move(config->kafka))
+                            : access->open_folder(config->data, intent));
+    return access;
+}
+
+Status LogAccess::open_folder(const std::string& data, Intent intent) {
     streams::rocks::RocksBus::Options options;
     options.path = data + "/bus";
     options.read_only = intent == Intent::kLook;
@@ -26,10 +42,22 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const std::string& data, Inte
             ErrorKind::kNotFound,
             fmt::format("there is no log in '{}': name Vigie's data folder with --data", data));
     }
-    std::unique_ptr<LogAccess> access(new LogAccess);
-    VIGIE_TRY_ASSIGN(access->bus_,
-                     streams::rocks::RocksBus::open(options, access->clock_, access->metrics_));
-    return access;
+    VIGIE_TRY_ASSIGN(bus_, streams::rocks::RocksBus::open(options, clock_, metrics_));
+    return {};
+}
+
+Status LogAccess::open_kafka(streams::kafka::KafkaBus::Options options) {
+    // Two members of one name would throw each other out.
+    options.instance.clear();
+    VIGIE_TRY_ASSIGN(auto bus,
+                     streams::kafka::KafkaBus::open(std::move(options), clock_, metrics_, *log_));
+    kafka_ = bus.get();
+    bus_ = std::move(bus);
+    return {};
+}
+
+Result<std::size_t> LogAccess::group_members(std::string_view group) const {
+    return kafka_ == nullptr ? Result<std::size_t>(0) : kafka_->group_members(group);
 }
 
 std::vector<Reader> readers() {

@@ -4,16 +4,18 @@
 #include <optional>
 #include <string>
 
+#include "app/log_access.h"
 #include "app/render.h"
 #include "streams/record.h"
 
-// `vigie topics` and `vigie deadletter`: looks at the log of a data folder, and mends it. What
-// only looks may run beside a running Vigie and sees what was on disk when it began; what
-// changes something needs the folder for itself. Each returns the exit code: 0 done, 1 failed.
+// `vigie topics` and `vigie deadletter`: looks at the log of an installation, and mends it.
+// What only looks may run beside a running Vigie; in a folder it sees what was on disk when it
+// began, and what changes something needs the folder for itself. Each returns the exit code: 0
+// done, 1 failed.
 namespace vigie::app {
 
 struct LogCommand {
-    std::string data = "data";
+    LogPlace place;
     Format format = Format::kTable;
     std::string topic;
     std::optional<std::int32_t> partition;  // All of them without

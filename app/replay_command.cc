@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/log_access.h"
 #include "app/replay.h"
-#include "core/metrics.h"
-#include "core/system_clock.h"
-#include "streams/rocks/rocks_bus.h"
 
 namespace vigie::app {
 
@@ -24,17 +22,12 @@ Result<EventTime> parse_or(const std::optional<std::string>& text, EventTime fal
 Status replay_and_print(const ReplayCommand& command) {
     VIGIE_TRY_ASSIGN(const EventTime from, parse_or(command.from, EventTime::min()));
     VIGIE_TRY_ASSIGN(const EventTime until, parse_or(command.to, EventTime::max()));
-    streams::rocks::RocksBus::Options options;
-    options.path = command.data + "/bus";
-    options.read_only = true;
-    MetricsRegistry metrics;
-    const SystemClock clock;
-    VIGIE_TRY_ASSIGN(const auto bus, streams::rocks::RocksBus::open(options, clock, metrics));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     const auto print = [&](std::string_view, const streams::Message& message) {
         if (message.event_time < from || !concerns(message, command.incident)) return;
         std::cout << message.value << '\n';
     };
-    VIGIE_TRY_ASSIGN(const Replay replay, replay_signals(*bus, until, print));
+    VIGIE_TRY_ASSIGN(const Replay replay, replay_signals(access->bus(), until, print));
     std::cout.flush();
     fmt::print(stderr,
                "replayed {} signals: {} incident transitions, {} action intents, {} audit entries; "

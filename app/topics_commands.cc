@@ -20,6 +20,7 @@ using streams::Offset;
 using streams::Partition;
 
 constexpr std::chrono::milliseconds kAssignmentWait{10'000};
+constexpr std::chrono::milliseconds kAssignmentPoll{200};
 
 int outcome(const Status& status) {
     if (status) return 0;
@@ -55,7 +56,7 @@ Result<Offset> offset_of(const streams::Bus& bus, const Partition& partition, Ev
 }
 
 Status list(const LogCommand& command) {
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, LogAccess::Intent::kLook));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     std::vector<std::vector<std::string>> rows{{"TOPIC", "PARTITIONS", "RECORDS", "OLDEST", "END"}};
     Json all = Json::array();
     for (const std::string_view topic : schemas::topics::kAll) {
@@ -78,7 +79,7 @@ Status list(const LogCommand& command) {
 }
 
 Status describe(const LogCommand& command) {
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, LogAccess::Intent::kLook));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     VIGIE_TRY_ASSIGN(const auto partitions, chosen(access->bus(), command));
     std::vector<std::vector<std::string>> rows{
         {"PARTITION", "OLDEST", "END", "STAGE", "AT", "LAG"}};
@@ -112,7 +113,7 @@ Status describe(const LogCommand& command) {
 }
 
 Status read(const LogCommand& command) {
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, LogAccess::Intent::kLook));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     VIGIE_TRY_ASSIGN(const auto partitions, chosen(access->bus(), command));
     std::size_t left = command.records_max;
     for (const Partition& partition : partitions) {
@@ -167,19 +168,42 @@ struct Member final : streams::AssignmentListener {
     std::vector<Partition> assigned;
 };
 
-Status move(streams::Bus& bus, const Reader& reader, const std::vector<Partition>& partitions,
+// Joins the stage's group until all `partitions` are ours.
+Result<std::unique_ptr<streams::Consumer>> take_over(LogAccess& access, const Reader& reader,
+                                                     const std::vector<Partition>& partitions,
+                                                     Member& member) {
+    VIGIE_TRY_ASSIGN(const std::size_t others, access.group_members(reader.group));
+    if (others > 0) {
+        return fail(ErrorKind::kConflict,
+                    fmt::format("stage {} runs, or did less than session.timeout.ms ago: stop "
+                                "Vigie first, then try again",
+                                reader.group));
+    }
+    VIGIE_TRY_ASSIGN(auto consumer, access.bus().subscribe({reader.group, reader.topics}, member));
+    const auto is_ours = [&](const Partition& partition) {
+        return std::find(member.assigned.begin(), member.assigned.end(), partition) !=
+               member.assigned.end();
+    };
+    const SystemClock clock;
+    const SteadyTime until = clock.steady() + kAssignmentWait;
+    while (!std::all_of(partitions.begin(), partitions.end(), is_ours)) {
+        if (clock.steady() >= until) {
+            return fail(ErrorKind::kConflict, fmt::format("stage {} is not given up by a process "
+                                                          "that runs: stop Vigie first",
+                                                          reader.group));
+        }
+        // What is polled is not processed: only a commit moves the position.
+        VIGIE_TRY(consumer->poll({1, kAssignmentPoll}));
+    }
+    return consumer;
+}
+
+Status move(LogAccess& access, const Reader& reader, const std::vector<Partition>& partitions,
             const LogCommand& command) {
     Member member;
-    VIGIE_TRY_ASSIGN(const auto consumer, bus.subscribe({reader.group, reader.topics}, member));
-    // What is polled is not processed: only a commit moves the position.
-    VIGIE_TRY(consumer->poll({1, kAssignmentWait}));
+    VIGIE_TRY_ASSIGN(const auto consumer, take_over(access, reader, partitions, member));
+    const streams::Bus& bus = access.bus();
     for (const Partition& partition : partitions) {
-        if (std::find(member.assigned.begin(), member.assigned.end(), partition) ==
-            member.assigned.end()) {
-            return fail(
-                ErrorKind::kConflict,
-                streams::to_string(partition) + " belongs to a stage that runs: stop Vigie first");
-        }
         VIGIE_TRY_ASSIGN(const Offset target, target_of(bus, partition, command.to));
         VIGIE_TRY_ASSIGN(const Offset before, consumer->position(partition));
         VIGIE_TRY_ASSIGN(auto nothing, streams::StepContext::erase_all(consumer->store(partition)));
@@ -209,9 +233,9 @@ Status reset(const LogCommand& command) {
                                 command.topic, fmt::join(reader->topics, ", ")));
     }
     const auto intent = command.confirmed ? LogAccess::Intent::kChange : LogAccess::Intent::kLook;
-    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.data, intent));
+    VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, intent));
     VIGIE_TRY_ASSIGN(const auto partitions, chosen(access->bus(), command));
-    if (command.confirmed) return move(access->bus(), *reader, partitions, command);
+    if (command.confirmed) return move(*access, *reader, partitions, command);
     for (const Partition& partition : partitions) {
         VIGIE_TRY_ASSIGN(const Offset target, target_of(access->bus(), partition, command.to));
         VIGIE_TRY_ASSIGN(const Offset at, access->bus().group_position(reader->group, partition));
