@@ -20,6 +20,7 @@ std::string_view to_string(Fault fault) {
         case Fault::kStall: return "stall";
         case Fault::kFenced: return "fenced";
         case Fault::kCrashInCall: return "crash_in_call";
+        case Fault::kCrashInCommit: return "crash_in_commit";
         case Fault::kTornWrite: return "torn_write";
     }
     return "unknown";

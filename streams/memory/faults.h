@@ -30,7 +30,8 @@ struct Faults {
     std::uint32_t unreachable = 0;
     // A member is paused before it commits, so long that the group takes it for dead.
     std::uint32_t stall = 0;
-    std::uint32_t crash = 0;            // The process dies in the call: MemoryBus::crash.
+    std::uint32_t crash = 0;            // The process dies in a poll or append: MemoryBus::crash.
+    std::uint32_t commit_crash = 0;     // As crash, in a commit.
     std::uint32_t while_calls_max = 1;  // "A while" is 1 to so many calls.
 };
 
@@ -50,9 +51,10 @@ enum class Fault : std::uint8_t {
     kStall,
     kFenced,
     kCrashInCall,
+    kCrashInCommit,
     kTornWrite,  // A crash kept some of the appends that waited, and not all.
 };
-inline constexpr std::size_t kFaultKinds = 15;
+inline constexpr std::size_t kFaultKinds = 16;
 std::string_view to_string(Fault fault);  // "disk_full"
 
 // Draws the faults of one bus, remembers what lasts for a while, and counts. Not thread-safe.

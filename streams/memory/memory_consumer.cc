@@ -210,7 +210,7 @@ Status MemoryConsumer::apply(Step step, MemoryBus::Answers& answers) {
     if (source.strikes(Fault::kCommitLost, faults.commit_lost_before)) {
         return fail(ErrorKind::kUnavailable, "injected: lost before it was written");
     }
-    if (source.strikes(Fault::kCrashInCall, faults.crash)) {
+    if (source.strikes(Fault::kCrashInCommit, faults.commit_crash)) {
         bus_.crash(answers, [&] { write(std::move(step)); });
         return bus_.check_alive();
     }

@@ -28,6 +28,7 @@ const std::map<std::string, std::size_t>& met_min() {
         {"commit_lost", kOften},
         {"crash", 10 * kSeeds},
         {"crash_in_call", kOften},
+        {"crash_in_commit", 5 * kSeeds},
         {"disk_full", kOften},
         {"fenced", kOften},
         {"late_answer", kOften},

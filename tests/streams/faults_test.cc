@@ -25,6 +25,7 @@ Faults many_faults() {
             .unreachable = 30,
             .stall = 50,
             .crash = 10,
+            .commit_crash = 20,
             .while_calls_max = 10};
 }
 
@@ -127,7 +128,7 @@ TEST_CASE("faults: whatever fails, each record counts exactly once", "[streams]"
     CHECK(met == std::set<std::string>{"poll_failed", "commit_lost", "commit_answer_lost",
                                        "disk_full", "short_batch", "slow_commit", "unreachable",
                                        "unreachable_only_in_part", "stall", "fenced",
-                                       "crash_in_call"});
+                                       "crash_in_call", "crash_in_commit"});
 }
 
 TEST_CASE("faults: an append says the truth, or that it does not know", "[streams]") {

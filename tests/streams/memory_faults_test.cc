@@ -130,7 +130,7 @@ TEST_CASE("memory faults: a crash in a commit keeps the step whole or not at all
         Silent listener;
         const auto consumer = *f.bus.subscribe({"g", {"in"}}, listener);
         REQUIRE(consumer->poll(kAll)->size() == 1);
-        f.bus.set_faults({.crash = 1000});
+        f.bus.set_faults({.commit_crash = 1000});
         const Status done = consumer->commit({{"in", 0}, 1, {{"row", "1"}}, {message("", "2", 0)}});
         CHECK(done.error().kind == ErrorKind::kUnavailable);
         CHECK(f.bus.crashed());

@@ -95,7 +95,7 @@ void check_replay(const World& world, Outcome& outcome) {
 
 Hazards all_hazards() {
     Hazards hazards;
-    hazards.crash = 5;
+    hazards.crash = 3;
     hazards.bus = 15;
     hazards.outage = 2;
     hazards.inside = 2;

@@ -47,6 +47,7 @@ streams::Faults bus_faults(const Hazards& hazards) {
     faults.unreachable = hazards.outage;
     faults.while_calls_max = kOutageCallsMax;
     faults.crash = hazards.inside;
+    faults.commit_crash = 10 * hazards.inside;
     faults.stall = hazards.stall;
     faults.short_batch = hazards.shuffle ? 300 : 0;
     faults.shuffle_partitions = hazards.shuffle;
@@ -338,6 +339,7 @@ void World::crash() {
 void World::settle() {
     hazards_ = {};
     bus_.set_faults({});
+    if (bus_.crashed()) crash();
     for (std::size_t round = 0; round < kRoundsToSettle; ++round) {
         bool busy = send();
         for (std::size_t stage = 0; stage < process_->workers.size(); ++stage) {

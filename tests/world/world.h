@@ -25,7 +25,7 @@ struct Hazards {
     std::uint32_t bus = 0;     // Of each kind of lost call or answer of the bus, per call
     std::uint32_t outage = 0;  // That the disk gets full or slow, or a partition out of reach, per
                                // call and for up to kOutageCallsMax of them
-    std::uint32_t inside = 0;  // Of a crash inside a call of the bus
+    std::uint32_t inside = 0;  // Of a crash inside a call of the bus; ten times that in a commit
     std::uint32_t stall = 0;   // That a member stalls in a commit and is taken for dead
     std::uint32_t member = 0;  // That a second worker of a stage joins or leaves, before each step
     std::uint32_t call = 0;    // That the fate of a call to the cluster stays unknown
