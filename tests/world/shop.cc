@@ -15,7 +15,9 @@ namespace {
 namespace topics = schemas::topics;
 using std::chrono::seconds;
 
-app::DetectConfig detect_config() {
+}  // namespace
+
+app::DetectConfig shop_detect_config() {
     app::DetectConfig config;
     for (const auto& [name, metric, threshold, symptom] :
          {std::tuple{"SlowService", "latency_seconds", 0.5, schemas::Symptom::kLatency},
@@ -32,7 +34,7 @@ app::DetectConfig detect_config() {
     return config;
 }
 
-schemas::Policy policy(schemas::Mode mode) {
+schemas::Policy shop_policy(schemas::Mode mode) {
     schemas::Policy policy;
     policy.modes = {{"*", "*", mode}};
     policy.diagnose_after = seconds{5};
@@ -57,10 +59,8 @@ schemas::Policy policy(schemas::Mode mode) {
     return policy;
 }
 
-}  // namespace
-
 Shop::Shop(std::uint64_t seed, const Hazards& hazards, schemas::Mode mode)
-    : world_({seed, hazards, policy(mode), detect_config()}) {
+    : world_({seed, hazards, shop_policy(mode), shop_detect_config()}) {
     deployment() = {"1.4.2", "1.4.1", 1, 0};
 }
 

@@ -9,6 +9,11 @@
 
 namespace vigie::sim {
 
+// Rules on latency and errors of a service.
+app::DetectConfig shop_detect_config();
+// One runbook, which rolls checkout back; `mode` for everything.
+schemas::Policy shop_policy(schemas::Mode mode);
+
 // The world of the stories and of the simulator: a shop whose frontend calls checkout. Version
 // 1.5.0 of checkout is slow and throws errors, and the frontend suffers with it.
 class Shop {
