@@ -32,6 +32,7 @@ struct Arguments {
     std::string data;
     ReplayCommand replay;
     LogCommand log;
+    MigrateCommand migrate;
     std::function<int()> run;
 };
 
@@ -261,6 +262,18 @@ void add_dead_letters(CLI::App& app, Arguments& arguments) {
         });
 }
 
+void add_migrate(CLI::App& app, Arguments& arguments) {
+    CLI::App& migrate = *app.add_subcommand(
+        "migrate", "Copy the log of the data folder, with all positions and state, to Kafka");
+    static std::string to;
+    migrate.add_option("--to", to, "kafka")->required()->check(CLI::IsMember({"kafka"}));
+    migrate.add_option("--config", arguments.migrate.config, "Names both: data and bus.kafka")
+        ->required();
+    add_output(migrate, arguments.migrate.format);
+    migrate.callback(
+        [&arguments] { arguments.run = [&arguments] { return run_migrate(arguments.migrate); }; });
+}
+
 int read_token(Arguments& arguments) {
     if (arguments.token_file.empty()) return 0;
     auto token = read_file(arguments.token_file, kTokenBytesMax);
@@ -285,6 +298,7 @@ int run_cli(int argc, char** argv) {
     add_deciders(app, arguments);
     add_topics(app, arguments);
     add_dead_letters(app, arguments);
+    add_migrate(app, arguments);
     app.set_version_flag("--version", fmt::format("vigie {}", kVersion));
     const auto commands = app.get_subcommands([](CLI::App*) { return true; });
     const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) {

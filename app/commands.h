@@ -46,6 +46,13 @@ struct ReplayCommand {
 };
 int run_replay(const ReplayCommand& command);
 
+// Copies the log of the data folder to Kafka, both as the configuration says.
+struct MigrateCommand {
+    std::string config;
+    Format format = Format::kTable;
+};
+int run_migrate(const MigrateCommand& command);
+
 int run_check_config(const std::string& file);
 int run_serve(const std::string& file);  // "": defaults
 

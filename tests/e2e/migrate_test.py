@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""An installation with its log in a folder moves to a real Kafka: refused while Vigie runs, then the
+same records, positions and state on both sides, refused a second time; Vigie goes on there.
+
+usage: migrate_test.py VIGIE FOLDER
+"""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "demo"))
+
+from stage import Stage, fetch, fetch_json, free_ports  # noqa: E402
+
+SKIPPED = 77
+VIGIE = pathlib.Path(sys.argv[1]).resolve()
+FOLDER = pathlib.Path(sys.argv[2]).resolve()
+KAFKA = [sys.executable, str(ROOT / "tools/kafka.py")]
+
+CONFIG = """\
+data: {folder}/data
+listen: {{api: '127.0.0.1:{api}', otlp: '127.0.0.1:{otlp}', alertmanager: '127.0.0.1:{alertmanager}'}}
+bus:
+  partitions: 2
+"""
+ON_KAFKA = """\
+  kafka: {{bootstrap.servers: '{servers}', session.timeout.ms: 6000, heartbeat.interval.ms: 500}}
+  topic_prefix: moved.
+"""
+
+
+class Site:
+    """One installation, with its log in the folder or on Kafka."""
+
+    def __init__(self, stage, servers):
+        self.stage = stage
+        self.ports = dict(zip(("api", "otlp", "alertmanager"), free_ports(3)))
+        text = CONFIG.format(folder=FOLDER, **self.ports)
+        self.embedded = FOLDER / "embedded.yaml"
+        self.embedded.write_text(text)
+        self.kafka = FOLDER / "kafka.yaml"
+        self.kafka.write_text(text + ON_KAFKA.format(servers=servers))
+
+    def serve(self, config):
+        """Starts Vigie and waits until it is ready."""
+        self.stage.start("vigie", [VIGIE, "serve", "--config", config])
+        self.stage.wait_for("vigie is ready", 90, lambda: fetch(
+            f"http://127.0.0.1:{self.ports['api']}/-/ready")[0] == 200)
+
+    def run(self, *words):
+        """One command."""
+        return subprocess.run([VIGIE, *words], capture_output=True, text=True, timeout=200,
+                              check=False)
+
+    def alert(self, service):
+        """Sends one alert."""
+        body = [{"labels": {"alertname": "Down", "service": service, "severity": "critical"},
+                 "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]
+        status, text = fetch(f"http://127.0.0.1:{self.ports['alertmanager']}/api/v2/alerts", "POST",
+                             json.dumps(body).encode(), {"Content-Type": "application/json"})
+        assert status == 200, text
+
+    def metrics(self):
+        """Some points of some hosts, so that both partitions of a topic have records."""
+        for host in range(8):
+            point = {"asDouble": host, "timeUnixNano": str(time.time_ns())}
+            body = {"resourceMetrics": [{
+                "resource": {"attributes": [{"key": "host.name",
+                                             "value": {"stringValue": f"host-{host}"}}]},
+                "scopeMetrics": [{"metrics": [{"name": "load", "gauge": {"dataPoints": [point]}}]}]}]}
+            status, text = fetch(f"http://127.0.0.1:{self.ports['otlp']}/v1/metrics", "POST",
+                                 json.dumps(body).encode(), {"Content-Type": "application/json"})
+            assert status == 200, text
+
+    def incidents(self):
+        """How many there are."""
+        return len(fetch_json(f"http://127.0.0.1:{self.ports['api']}/api/v1/incidents")["incidents"])
+
+    def lags(self, config):
+        """How far each reader of the incidents is from their end."""
+        done = self.run("topics", "describe", "vigie.incidents", "--json", "--config", config)
+        assert done.returncode == 0, done
+        return {reader["stage"]: reader["lag"] for reader in json.loads(done.stdout)[0]["stages"]}
+
+
+def move(site):
+    """The whole story."""
+    site.serve(site.embedded)
+    site.metrics()
+    site.alert("shop")
+    site.stage.wait_for("the incident is open", 60, lambda: site.incidents() == 1)
+    command = ("migrate", "--to", "kafka", "--config", site.kafka)
+    busy = site.run(*command)
+    assert busy.returncode == 1 and "another process" in busy.stderr, busy
+    nowhere = site.run("migrate", "--to", "kafka", "--config", site.embedded)
+    assert nowhere.returncode == 1 and "has no bus.kafka" in nowhere.stderr, nowhere
+    site.stage.stop("vigie")
+
+    counts = {topic["topic"]: topic["records"] for topic in json.loads(
+        site.run("topics", "list", "--json", "--config", site.embedded).stdout)}
+    moved = site.run(*command, "--json")
+    assert moved.returncode == 0, moved
+    told = json.loads(moved.stdout)
+    for topic, count in counts.items():
+        parts = [part["records"] for part in told["partitions"] if part["topic"] == topic]
+        assert sum(parts) == count, (topic, count, parts)
+        assert len(parts) == (2 if topic in ("vigie.metrics", "vigie.logs", "vigie.spans") else 1)
+    assert min(part["records"] for part in told["partitions"]
+               if part["topic"] == "vigie.metrics") > 0, told
+    assert told["positions"] > 10 and told["state_rows"] > 10, told
+    again = site.run(*command)
+    assert again.returncode == 1 and "has records already" in again.stderr, again
+    replayed = site.run("replay", "--config", site.kafka)
+    assert replayed.returncode == 0 and "byte for byte" in replayed.stderr, replayed.stderr
+    lags = site.lags(site.kafka)
+    for stage, lag in site.lags(site.embedded).items():
+        # Where records are left, offsets without a record count on Kafka too.
+        assert (lags[stage] == 0) == (lag == 0), (stage, lag, lags)
+
+    site.serve(site.kafka)
+    site.stage.wait_for("the incident is on Kafka", 60, lambda: site.incidents() == 1)
+    log = site.stage.log_of("vigie").read_text()
+    assert "snapshot is of no use" not in log, log
+    site.alert("bank")
+    site.stage.wait_for("a new one opens there", 60, lambda: site.incidents() == 2)
+    return counts, told
+
+
+def main():
+    """Skips without Kafka."""
+    missing = subprocess.run(KAFKA + ["missing"], capture_output=True, text=True, check=True).stdout
+    if missing.strip():
+        print("SKIPPED, nothing was moved to Kafka:", missing.strip())
+        return SKIPPED
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    stage = Stage(FOLDER)
+    broker = subprocess.Popen(KAFKA + ["run", "--dir", str(FOLDER / "kafka")], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        counts, told = move(Site(stage, broker.stdout.readline().split()[0]))
+        print(f"{sum(counts.values())} records, {told['positions']} positions and "
+              f"{told['state_rows']} rows of state moved")
+    finally:
+        stage.stop_all()
+        broker.stdin.close()
+        broker.wait(30)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
