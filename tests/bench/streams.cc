@@ -6,13 +6,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,73 +24,17 @@
 #include "streams/rocks/rocks_bus.h"
 #include "streams/runtime.h"
 #include "streams/worker.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/nats.h"
 
 namespace {
 
 using namespace vigie;
 using namespace vigie::streams;
+using namespace vigie::bench;
 
 constexpr int kRounds = 5;
-const SystemClock g_clock;
 std::string g_folder;
-
-struct Cost {
-    double cpu = 0;
-    double wall = 0;
-};
-
-double cpu_seconds() {
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    const auto of = [](const timeval& t) {
-        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-    };
-    return of(used.ru_utime) + of(used.ru_stime);
-}
-
-Cost cost_of(const std::function<void()>& work) {
-    const double cpu = cpu_seconds();
-    const SteadyTime start = g_clock.steady();
-    work();
-    return {cpu_seconds() - cpu, std::chrono::duration<double>(g_clock.steady() - start).count()};
-}
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-double at_percent(std::vector<double>& values, std::size_t percent) {
-    std::sort(values.begin(), values.end());
-    return values[std::min(values.size() * percent / 100, values.size() - 1)];
-}
-
-void say(std::string_view measure, double value, std::string_view unit, std::string_view goal) {
-    fmt::print(R"({{"measure": "{}", "value": {:.4g}, "unit": "{}", "goal": {}}})"
-               "\n",
-               measure, value, unit, goal.empty() ? "null" : fmt::format("\"{}\"", goal));
-    std::fflush(stdout);
-}
-
-// What the kernel has sent to the disk for this process.
-double bytes_written() {
-    std::ifstream io("/proc/self/io");
-    std::string name;
-    double value = 0;
-    while (io >> name >> value) {
-        if (name == "write_bytes:") return value;
-    }
-    return 0;
-}
-
-double resident_megabytes() {
-    std::ifstream statm("/proc/self/statm");
-    double size = 0;
-    double resident = 0;
-    statm >> size >> resident;
-    return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e6;
-}
 
 struct Embedded {
     explicit Embedded(const std::string& name) {
@@ -305,7 +247,7 @@ void measure_against_nats() {
     std::vector<double> ratios;
     std::vector<double> ours;
     for (int round = 0, failed = 0; round < kRounds && failed < 50;) {
-        const auto theirs = bench::nats_rate(std::stoi(port), 64, value_of(0, 200), kTime);
+        const auto theirs = nats_rate(std::stoi(port), 64, value_of(0, 200), kTime);
         if (!theirs) {  // Not up yet.
             ++failed;
             sleep_for(std::chrono::milliseconds{100});
