@@ -32,7 +32,8 @@ rocksdb::DBOptions database_options() {
     options.max_total_wal_size = 128 * kMiB;
     options.max_open_files = 256;
     options.max_background_jobs = 2;
-    options.bytes_per_sync = kMiB;
+    // New files reach the disk little by little: a sync of the log file waits for their dirty pages.
+    options.bytes_per_sync = kMiB / 2;
     options.keep_log_file_num = 4;
     options.max_log_file_size = 8 * kMiB;
     options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
@@ -66,6 +67,7 @@ std::string family_name(const std::string& topic, std::int32_t index) {
 rocksdb::ColumnFamilyOptions log_options() {
     rocksdb::ColumnFamilyOptions options;
     options.write_buffer_size = 32 * kMiB;
+    options.max_write_buffer_number = 4;  // Appends go on while a full one is written out.
     options.compression = compression();
     // RocksDB would write old files again to look for deleted keys: there are none.
     options.ttl = 0;
