@@ -175,7 +175,7 @@ TEST_CASE("rocks: after kill -9 everything acknowledged is there, once, and copi
 TEST_CASE("rocks: kill -9 amid retention leaves a log without holes", "[contract]") {
     RocksHarness harness;
     const std::vector<TopicOptions> topics{
-        {.name = "in", .retention_bytes = 20'000},
+        {.name = "in", .retention_bytes = 5'000},
         {.name = "out", .retention_bytes = 5'000, .retention = 100s},
         {.name = "vigie.deadletter"}};
     REQUIRE(harness.bus().ensure_topics(topics).has_value());
