@@ -115,6 +115,7 @@ Status MemoryConsumer::begin_poll(MemoryBus::Answers& answers) {
         return fail(ErrorKind::kUnavailable, "injected: the bus does not answer");
     }
     std::vector<Partition> partitions;
+    partitions.reserve(held_.size());
     for (const auto& [partition, held] : held_) partitions.push_back(partition);
     source.unreachable(partitions);  // Only what can be reached is fetched.
     return {};
