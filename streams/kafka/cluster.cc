@@ -93,6 +93,7 @@ Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegist
       unique_(options.instance.empty() ? fmt::format("{:016x}", system_seed()) : options.instance),
       hooks_(its_log) {
     hooks_.on_error = [this](rd_kafka_resp_err_t code, std::string_view reason) {
+        const std::scoped_lock lock(mutex_);
         // That all are down says less than why one is.
         if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || is_refused(trouble_)) return;
         trouble_ = Error{kind_of(code), fmt::format("connect to kafka: {}", reason)};
@@ -120,6 +121,7 @@ Status Cluster::connect() {
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
         // Errors come to whoever polls.
         rd_kafka_poll(client_.get(), 0);
+        const std::scoped_lock lock(mutex_);
         if (is_refused(trouble_)) return fail(*trouble_);
         if (!over(until)) continue;
         if (!trouble_) return fail(error_of(code, "connect to kafka"));
@@ -226,6 +228,8 @@ Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partitio
         const PartitionList list = make_list();
         auto* asked = rd_kafka_topic_partition_list_add(list.get(), name.c_str(), partition.index);
         asked->offset = which;
+        // Nobody else takes the errors that gather at the handle while brokers are away.
+        rd_kafka_poll(&handle, 0);
         auto code = rd_kafka_offsets_for_times(&handle, list.get(), slice_ms(until));
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[0].offset;

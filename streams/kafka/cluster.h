@@ -91,11 +91,11 @@ private:
 
     const std::string unique_;  // Of this bus: in names that must not meet those of others.
     std::atomic<std::int64_t> close_at_ns_{-1};
-    std::optional<Error> trouble_;  // Why we are not connected; of the thread that connects.
     mutable Hooks hooks_;
-    Handle client_;             // Sees what is written; for metadata and administration too.
-    Handle stable_;             // Sees what is decided.
-    mutable std::mutex mutex_;  // Protects everything below.
+    Handle client_;                 // Sees what is written; for metadata and administration too.
+    Handle stable_;                 // Sees what is decided.
+    mutable std::mutex mutex_;      // Protects everything below.
+    std::optional<Error> trouble_;  // Why we are not connected.
     mutable std::map<std::string, std::int32_t, std::less<>> partition_counts_;
     mutable std::vector<std::unique_ptr<Reader>> idle_readers_;
     mutable std::set<std::pair<std::string, int>> slots_;
