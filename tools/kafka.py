@@ -7,11 +7,13 @@
   kafka.py run --dir DIR       for test programs: in the foreground, ends with its stdin
 
 `run` takes one command in each line of stdin and answers with one line: `kill I` (as a power
-cut), `start I`, `pause I`, `resume I`, `scram I`. Nodes count from 0. Listeners: PLAINTEXT, where everybody
-may do everything; SSL, the same with a certificate that DIR/ca.pem signed; SASL_PLAINTEXT with PLAIN
-and the users admin/admin (all) and limited/limited (nothing unless an ACL says so), SCRAM-SHA-256
-with scram/scram (all) once `scram I` was said, and OAUTHBEARER with unsecured tokens of the
-principal token and the scope vigie (all). DIR/stranger.pem is a CA that signed nothing.
+cut), `start I`, `pause I`, `resume I`, `scram I` (makes the user scram). Nodes count from 0.
+Listeners, in the order in which `run` says them:
+- PLAINTEXT, where everybody may do everything;
+- SASL_PLAINTEXT: PLAIN with admin/admin (all) and limited/limited (nothing unless an ACL says so),
+  SCRAM-SHA-256 with scram/scram (all), OAUTHBEARER with unsecured tokens of the principal token
+  and the scope vigie (all);
+- SSL: as the first, with a certificate that DIR/ca.pem signed, and DIR/stranger.pem did not.
 """
 import argparse
 import ctypes
@@ -69,7 +71,7 @@ num.io.threads=2
 background.threads=2
 log.cleaner.dedupe.buffer.size=4194304
 broker.heartbeat.interval.ms=500
-broker.session.timeout.ms=3000
+broker.session.timeout.ms={session}
 """
 
 
@@ -122,6 +124,8 @@ class Node:
             id=index + 1, voters=voters, port=ports[0], sasl_port=ports[1],
             controller_port=ports[2], ssl_port=ports[3], keystore=folder.parent / "keystore.pem",
             data=data, replicas=min(nodes, 3),
+            # One that dies is soon replaced; one alone must not be given up while it is slow.
+            session=3000 if nodes >= 3 else 6000,
             isr=2 if nodes >= 3 else 1), encoding="utf-8")
 
     def start(self, die_with_us=False):

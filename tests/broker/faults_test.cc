@@ -27,7 +27,7 @@ TEST_CASE("kafka: a broker killed amid steps loses nothing and repeats nothing",
     REQUIRE(make_pairs(harness.bus(), 2).has_value());
     Runtime runtime(harness.bus(), harness.metrics, harness.log, harness.clock);
     runtime.start(copier());
-    constexpr int kNumbers = 240;
+    constexpr int kNumbers = 160;
     {
         std::atomic<int> done{0};
         std::jthread appending([&] {
@@ -36,7 +36,7 @@ TEST_CASE("kafka: a broker killed amid steps loses nothing and repeats nothing",
                 done = i + 20;
             }
         });
-        for (const int at : {60, 140}) {
+        for (const int at : {40, 100}) {
             REQUIRE(test::eventually([&] { return done >= at; }, 120s));
             Broker::shared().kill(0);
             Broker::shared().start(0);
@@ -52,7 +52,7 @@ TEST_CASE("kafka: members that come and go amid batches lose nothing and repeat 
           "[broker]") {
     KafkaHarness harness;
     REQUIRE(make_pairs(harness.bus(), 4).has_value());
-    constexpr int kNumbers = 600;
+    constexpr int kNumbers = 400;
     std::jthread appending([&] { append_numbers(harness.bus(), 0, kNumbers); });
     Runtime first(harness.bus(), harness.metrics, harness.log, harness.clock);
     first.start(copier());
@@ -67,7 +67,7 @@ TEST_CASE("kafka: members that come and go amid batches lose nothing and repeat 
         second.start(copier());
         second.start(copier());
         const std::size_t before = copies();
-        REQUIRE(test::eventually([&] { return copies() > before + 150; }, 120s));
+        REQUIRE(test::eventually([&] { return copies() > before + 100; }, 120s));
         second.stop();
     }
     appending.join();

@@ -88,7 +88,7 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         }
     });
     int partition = 0;
-    for (const int at : {40, 120}) {
+    for (const int at : {20, 60}) {
         REQUIRE(test::eventually([&] { return done >= at; }, 120s));
         const int leader = leader_of(broker.servers(), harness.prefix() + "in", partition);
         INFO("partition " << partition << " was led by node " << leader);
@@ -97,7 +97,7 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         const int before = done;
         check_answers(harness, partition, static_cast<std::size_t>(before));
         // Without it work goes on.
-        REQUIRE(test::eventually([&] { return done >= before + 30; }, 120s));
+        REQUIRE(test::eventually([&] { return done >= before + 20; }, 120s));
         CHECK(test::eventually([&] { return runtime.healthy(); }, 60s));
         broker.start(leader);
         ++partition;
