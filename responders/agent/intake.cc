@@ -206,7 +206,10 @@ Status Turn::on_new_signal(const Signal& signal) {
             return merge(*item, signal, match->because);
         }
     }
-    if (opens(signal)) return open(signal);
+    if (opens(signal)) {
+        VIGIE_TRY_ASSIGN(auto unfinished, resolved_too_early(entity, signal));
+        return unfinished ? resume(*unfinished, signal) : open(signal);
+    }
     LooseEvidence loose;
     loose.evidence = {meta_.id, signal.kind, signal.key, signal.entity, signal.onset,
                       {},       {},          false,      signal.score,  signal.text};
@@ -217,6 +220,50 @@ Status Turn::on_new_signal(const Signal& signal) {
     audit("evidence kept", meta_.id.value,
           fmt::format("{} is evidence only ({}) and no incident is near it", shown(signal),
                       schemas::to_string(signal.severity)));
+    return {};
+}
+
+// A detector that is behind tells late of a time when an incident near by was still open, or
+// about to open: that one was not over, and a second one would say the same. As with a symptom
+// that returns, this ends when the correlation window after the incident has passed.
+Result<std::optional<Case>> Turn::resolved_too_early(const EntityId& entity, const Signal& signal) {
+    if (entity.empty()) return std::nullopt;
+    VIGIE_TRY_ASSIGN(const auto closed, memory_.closed_since(signal.seen_at));
+    if (closed.empty()) return std::nullopt;
+    VIGIE_TRY_ASSIGN(const auto around, world_.neighbours(entity));
+    const auto is_near = [&](const EntityId& other) {
+        return other == entity || around.dependencies.contains(other) ||
+               around.dependents.contains(other);
+    };
+    for (const auto& id : closed) {
+        VIGIE_TRY_ASSIGN(auto item, memory_.load(id));
+        if (!item || item->work.overflow) continue;
+        const auto& incident = item->incident;
+        if (incident.state != IncidentState::kResolved || !incident.resolved_at) continue;
+        const bool settled = at(*item) >= *incident.resolved_at + policy_.correlation_window;
+        const bool before = signal.seen_at < incident.opened_at - policy_.correlation_window;
+        if (settled || before) continue;
+        const auto entities = canonical_entities(*item);
+        if (std::none_of(entities.begin(), entities.end(), is_near)) continue;
+        VIGIE_TRY_ASSIGN(const auto silence, silenced_by(*item));
+        if (!silence.empty()) continue;
+        VIGIE_TRY(make_room(*item));
+        if (incident.evidence.size() < kEvidenceMax) return item;
+    }
+    return std::nullopt;
+}
+
+Status Turn::resume(Case& item, const Signal& signal) {
+    const auto reason =
+        fmt::format("{} was seen at {}, when this was not yet resolved, and is told only now",
+                    shown(signal), to_rfc3339(signal.seen_at));
+    audit("signal merged", meta_.id.value,
+          fmt::format("merged into {} because {}", item.incident.id.value, reason));
+    VIGIE_TRY(add_evidence(item, signal));
+    item.incident.severity = std::max(item.incident.severity, signal.severity);
+    tell(item, "evidence", fmt::format("{}: {}", reason, signal.text), meta_.id.value);
+    VIGIE_TRY(reopen(item, reason));
+    finish(item);
     return {};
 }
 

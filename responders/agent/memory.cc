@@ -102,6 +102,16 @@ Status Memory::reopen(const IncidentId& id, EventTime closed_at) {
     return add_open(id);
 }
 
+Result<std::vector<IncidentId>> Memory::closed_since(EventTime since) const {
+    const auto first = fmt::format("{}{}", kClosedPrefix, sortable(since));
+    std::vector<IncidentId> ids;
+    VIGIE_TRY(state_.scan(kClosedPrefix, [&](std::string_view key, std::string_view) {
+        if (key >= first) ids.push_back({std::string(key.substr(key.rfind('/') + 1))});
+        return true;
+    }));
+    return ids;
+}
+
 Result<std::optional<IncidentId>> Memory::incident_of(std::string_view name) const {
     VIGIE_TRY_ASSIGN(const auto id, state_.get(state_key(kSymptomPrefix, name)));
     if (!id) return std::nullopt;

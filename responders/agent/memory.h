@@ -37,6 +37,8 @@ public:
     // Keeps the incident for a verdict; forgets the oldest closed one beyond kClosedMax.
     Status close(const IncidentId& id, EventTime at);
     Status reopen(const IncidentId& id, EventTime closed_at);
+    // Those closed at `since` or later, oldest first.
+    Result<std::vector<IncidentId>> closed_since(EventTime since) const;
 
     // Which incident a symptom belongs to, by evidence_name.
     Result<std::optional<IncidentId>> incident_of(std::string_view name) const;

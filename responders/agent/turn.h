@@ -49,6 +49,8 @@ private:
     Status on_return(Case& item, schemas::Evidence& evidence, const Signal& signal);
     Status on_clear(Case& item, schemas::Evidence& evidence, const Signal& signal);
     Status on_unclear_end(Case& item, schemas::Evidence& evidence, const Signal& signal);
+    Result<std::optional<Case>> resolved_too_early(const EntityId& entity, const Signal& signal);
+    Status resume(Case& item, const Signal& signal);
     Status merge(Case& item, const Signal& signal, std::string_view because);
     Status open(const Signal& signal);
     Status overflow(const Signal& signal);

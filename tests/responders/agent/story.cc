@@ -133,6 +133,13 @@ void Story::tell_as(const std::string& event_id, schemas::EventData data) {
     step([&](Agent& agent) { return agent.on_event(event, now_, recorder); });
 }
 
+void Story::tell_late(std::int64_t seconds, schemas::EventData data) {
+    until(seconds_between(event_time_from_micros(kBeginMicros), now_));
+    const schemas::Event event{
+        {{fmt::format("evt-{}", ++sequence_)}, "/test", at(seconds), {"default"}}, std::move(data)};
+    step([&](Agent& agent) { return agent.on_event(event, now_, recorder); });
+}
+
 void Story::alert(const std::string& name, const std::string& entity, bool firing,
                   Severity severity) {
     schemas::Alert alert;

@@ -49,6 +49,8 @@ public:
 
     void tell(schemas::EventData data);
     void tell_as(const std::string& event_id, schemas::EventData data);
+    // Of a time that is over: its sender is behind.
+    void tell_late(std::int64_t seconds, schemas::EventData data);
 
     void alert(const std::string& name, const std::string& entity, bool firing = true,
                schemas::Severity severity = schemas::Severity::kCritical);
