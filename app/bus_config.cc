@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace vigie::app {
 
 namespace {
@@ -23,7 +25,7 @@ decltype(KafkaOptions::properties) read_properties(Section& section,
         }
         const std::string property = name.substr(0, name.size() - kFileSuffix.size());
         if (given.contains(property)) {
-            section.complain("kafka", "give " + property + " or " + name + ", not both");
+            section.complain("kafka", fmt::format("give {} or {}, not both", property, name));
         }
         auto text = read_file(value, kPropertyBytesMax);
         if (!text) {
