@@ -115,21 +115,32 @@ private:
     std::size_t at_ = 0;
 };
 
+// A batch of 100 records of 200 B, and a file that takes the same bytes.
+struct Compared {
+    explicit Compared(const std::string& name)
+        : embedded(name), file(g_folder + "/file-" + name, std::size_t{64} << 20U) {
+        for (const Message& message : batch) bytes += message.value;
+    }
+    void append_to_file() { file.append(bytes); }
+
+    Embedded embedded;
+    RecycledFile file;
+    const std::vector<Message> batch = batch_of(0, 100, 200);
+    std::string bytes;
+};
+
 void measure_durable_append() {
     constexpr int kBatches = 1000;
-    Embedded embedded("append");
-    RecycledFile file(g_folder + "/recycled", std::size_t{64} << 20U);
-    const auto batch = batch_of(0, 100, 200);
-    std::string bytes;
-    for (const Message& message : batch) bytes += message.value;
+    Compared compared("append");
     std::vector<double> ratios;
     std::vector<double> rates;
     for (int round = 0; round < kRounds; ++round) {
         const Cost bare = cost_of([&] {
-            for (int i = 0; i < kBatches; ++i) file.append(bytes);
+            for (int i = 0; i < kBatches; ++i) compared.append_to_file();
         });
-        std::vector<std::vector<Message>> batches(kBatches, batch);
-        const Cost ours = cost_of([&] { append_each_synced(*embedded.bus, std::move(batches)); });
+        std::vector<std::vector<Message>> batches(kBatches, compared.batch);
+        const Cost ours =
+            cost_of([&] { append_each_synced(*compared.embedded.bus, std::move(batches)); });
         ratios.push_back(100 * bare.cpu / ours.cpu);
         rates.push_back(100.0 * kBatches / ours.wall);
     }
@@ -166,16 +177,13 @@ void measure_acknowledgement() {
     constexpr int kBatches = 6000;
     constexpr std::chrono::microseconds kInterval{500};  // 200,000 records/s.
     constexpr double kRefused = 10;                      // Seconds: it came too late.
-    Embedded embedded("acknowledge");
-    RecycledFile file(g_folder + "/recycled2", std::size_t{64} << 20U);
-    const auto batch = batch_of(0, 100, 200);
-    std::string bytes;
-    for (const Message& message : batch) bytes += message.value;
+    Compared compared("acknowledge");
     std::vector<double> ratios;
     std::vector<double> p99s;
     for (int round = 0; round < kRounds; ++round) {
         std::vector<double> bare;
-        for (int i = 0; i < 1000; ++i) bare.push_back(cost_of([&] { file.append(bytes); }).wall);
+        for (int i = 0; i < 1000; ++i)
+            bare.push_back(cost_of([&] { compared.append_to_file(); }).wall);
         std::vector<double> waits(kBatches, -1.0);
         std::atomic<int> answered{0};
         const SteadyTime start = g_clock.steady();
@@ -183,12 +191,13 @@ void measure_acknowledgement() {
             const SteadyTime due = start + i * kInterval;
             while (g_clock.steady() < due) sleep_for(std::chrono::milliseconds{1});
             const SteadyTime sent = g_clock.steady();
-            embedded.bus->append(batch, [&waits, &answered, i, sent](Status status) {
-                waits[static_cast<std::size_t>(i)] =
-                    status ? std::chrono::duration<double>(g_clock.steady() - sent).count()
-                           : kRefused;
-                answered += 1;
-            });
+            compared.embedded.bus->append(
+                compared.batch, [&waits, &answered, i, sent](Status status) {
+                    waits[static_cast<std::size_t>(i)] =
+                        status ? std::chrono::duration<double>(g_clock.steady() - sent).count()
+                               : kRefused;
+                    answered += 1;
+                });
         }
         while (answered < kBatches) sleep_for(std::chrono::milliseconds{1});
         p99s.push_back(at_percent(waits, 99));

@@ -9,25 +9,6 @@ namespace vigie::streams {
 
 using namespace std::chrono_literals;
 
-// Says of each record how many it has seen on its partition: "value=count".
-Worker::Options copier() {
-    class Copier final : public Processor {
-        Status on_record(const Record& record, Context& context) override {
-            VIGIE_TRY_ASSIGN(const auto count, context.get("count"));
-            const std::string next = std::to_string(count ? std::stoll(*count) + 1 : 1);
-            context.put("count", next);
-            context.emit(msg(record.message.key, record.message.value + "=" + next, "out"));
-            return {};
-        }
-        Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
-    };
-    Worker::Options options;
-    options.stage = "copy";
-    options.subscription = {"copy", {"in"}};
-    options.make_processor = [](const Partition&) { return std::make_unique<Copier>(); };
-    return options;
-}
-
 Status make_pairs(Bus& bus, std::int32_t partitions) {
     const std::vector<TopicOptions> topics{{.name = "in", .partitions = partitions},
                                            {.name = "out", .partitions = partitions},

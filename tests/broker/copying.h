@@ -5,14 +5,10 @@
 #include <string>
 
 #include "streams/bus.h"
-#include "streams/worker.h"
+#include "tests/contract/copier.h"
 
-// A small pipeline whose output tells whether each step happened exactly once: `in` is copied to
-// `out` with a count that is keyed state.
+// What copier() does against a real Kafka, and whether it did it exactly once.
 namespace vigie::streams {
-
-// Says of each record how many it has seen on its partition: "value=count".
-Worker::Options copier();
 
 Status make_pairs(Bus& bus, std::int32_t partitions);
 

@@ -3,15 +3,16 @@
 #include <functional>
 #include <future>
 
-#include <rocksdb/db.h>
 #include <catch2/catch.hpp>
 
 #include "core/rng.h"
 #include "streams/rocks/encoding.h"
 #include "streams/worker.h"
 #include "tests/contract/child.h"
+#include "tests/contract/copier.h"
 #include "tests/contract/harness.h"
 #include "tests/contract/polling.h"
+#include "tests/contract/raw_folder.h"
 
 namespace vigie::streams::rocks {
 
@@ -22,39 +23,12 @@ namespace {
 
 using Change = std::function<void(rocksdb::DB&, rocksdb::ColumnFamilyHandle* in)>;
 
-// Opens the closed log with RocksDB itself and lets `change` write into it, as often as there are
-// column families of this name: once or never.
+// Lets `change` write into the closed log, as often as there are column families of this name:
+// once or never.
 void tamper(const std::string& path, const Change& change, std::string_view family = "topic:in") {
-    std::vector<std::string> names;
-    VIGIE_ASSERT(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
-    std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const auto& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions{});
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* raw = nullptr;
-    VIGIE_ASSERT(rocksdb::DB::Open({}, path, families, &handles, &raw).ok());
-    const std::unique_ptr<rocksdb::DB> db(raw);
-    for (auto* handle : handles) {
-        if (handle->GetName() == family) change(*db, handle);
-    }
-    for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
-}
-
-Worker::Options copier() {
-    class Copier final : public Processor {
-        Status on_record(const Record& record, Context& context) override {
-            VIGIE_TRY_ASSIGN(const auto count, context.get("count"));
-            const std::string next = std::to_string(count ? std::stoll(*count) + 1 : 1);
-            context.put("count", next);
-            context.emit(msg("", record.message.value + "=" + next, "out"));
-            return {};
-        }
-        Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
-    };
-    Worker::Options options;
-    options.stage = "copy";
-    options.subscription = {"copy", {"in"}};
-    options.make_processor = [](const Partition&) { return std::make_unique<Copier>(); };
-    return options;
+    with_families(path, [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle& handle) {
+        if (handle.GetName() == family) change(db, &handle);
+    });
 }
 
 // Appends numbers from `first` on, says each acknowledged one on `pipe`, and copies them with

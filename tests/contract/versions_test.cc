@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
-#include <rocksdb/db.h>
-
 #include <catch2/catch.hpp>
 
 #include "streams/worker.h"
 #include "tests/contract/harness.h"
+#include "tests/contract/raw_folder.h"
 
 namespace vigie::streams {
 
@@ -22,25 +21,9 @@ constexpr char kNewer = 9;
 // Family, then key: every row of the folder.
 using Rows = std::map<std::string, std::map<std::string, std::string>>;
 
-void with_folder(const std::string& path,
-                 const std::function<void(rocksdb::DB&, rocksdb::ColumnFamilyHandle&)>& visit) {
-    std::vector<std::string> names;
-    VIGIE_ASSERT(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
-    std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const auto& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions{});
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* raw = nullptr;
-    VIGIE_ASSERT(rocksdb::DB::Open({}, path, families, &handles, &raw).ok());
-    const std::unique_ptr<rocksdb::DB> db(raw);
-    for (auto* handle : handles) {
-        visit(*db, *handle);
-        db->DestroyColumnFamilyHandle(handle);
-    }
-}
-
 Rows rows_of(const std::string& path) {
     Rows rows;
-    with_folder(path, [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle& family) {
+    with_families(path, [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle& family) {
         const std::unique_ptr<rocksdb::Iterator> at(db.NewIterator({}, &family));
         for (at->SeekToFirst(); at->Valid(); at->Next()) {
             rows[family.GetName()][at->key().ToString()] = at->value().ToString();
@@ -51,7 +34,7 @@ Rows rows_of(const std::string& path) {
 
 void put(const std::string& path, const std::string& family, const std::string& key,
          const std::string& value) {
-    with_folder(path, [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle& at) {
+    with_families(path, [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle& at) {
         if (at.GetName() == family) VIGIE_ASSERT(db.Put({}, &at, key, value).ok());
     });
 }

@@ -7,27 +7,21 @@ usage: kafka_test.py VIGIE FOLDER
 """
 import json
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "demo"))
+import kafka_site
+from kafka_site import fetch
+from stage import free_ports
 
-from stage import Stage, fetch, fetch_json, free_ports  # noqa: E402
-
-SKIPPED = 77
 VIGIE = pathlib.Path(sys.argv[1]).resolve()
 FOLDER = pathlib.Path(sys.argv[2]).resolve()
-KAFKA = [sys.executable, str(ROOT / "tools/kafka.py")]
-READY_SECONDS_MAX = 90
 
 CONFIG = """\
 data: {data}
 bus:
-  kafka: {{bootstrap.servers: '{servers}', session.timeout.ms: 6000, heartbeat.interval.ms: 500}}
+  kafka: """ + kafka_site.BROKER + """
   topic_prefix: site.
   instance: one
 listen: {{api: '127.0.0.1:{api}', otlp: 'off', alertmanager: '127.0.0.1:{alertmanager}'}}
@@ -35,19 +29,15 @@ listen: {{api: '127.0.0.1:{api}', otlp: 'off', alertmanager: '127.0.0.1:{alertma
 
 
 def serve(stage, servers, data, ports):
-    """Starts Vigie and waits until it is ready."""
+    """Starts Vigie with this data folder."""
     config = stage.folder / "vigie.yaml"
     config.write_text(CONFIG.format(data=stage.folder / data, servers=servers, **ports))
-    stage.start("vigie", [VIGIE, "serve", "--config", config])
-    stage.wait_for("vigie is ready", READY_SECONDS_MAX, lambda: fetch(
-        f"http://127.0.0.1:{ports['api']}/-/ready")[0] == 200)
-    return stage._processes["vigie"]  # pylint: disable=protected-access
+    return kafka_site.serve(stage, VIGIE, config, ports["api"])
 
 
 def vigie(stage, *words):
     """One command on the log that the configuration names."""
-    return subprocess.run([VIGIE, *words, "--config", stage.folder / "vigie.yaml"],
-                          capture_output=True, text=True, timeout=120, check=False)
+    return kafka_site.run(VIGIE, *words, "--config", stage.folder / "vigie.yaml")
 
 
 def done(stage, *words, code=0):
@@ -99,60 +89,40 @@ def mend(stage):
     assert done(stage, "topics", "read", "vigie.alerts").count("no event") == 2
 
 
-def main():
+def story(stage, servers):
     """The story of one incident."""
-    missing = subprocess.run(KAFKA + ["missing"], capture_output=True, text=True, check=True).stdout
-    if missing.strip():
-        print("SKIPPED, Vigie was not run on Kafka:", missing.strip())
-        return SKIPPED
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    stage = Stage(FOLDER)
-    broker = subprocess.Popen(KAFKA + ["run", "--dir", str(FOLDER / "kafka")], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        servers = broker.stdout.readline().split()[0]
-        ports = dict(zip(("api", "alertmanager"), free_ports(2)))
-        incidents = f"http://127.0.0.1:{ports['api']}/api/v1/incidents"
+    ports = dict(zip(("api", "alertmanager"), free_ports(2)))
 
-        def opened():
-            return len(fetch_json(incidents)["incidents"]) == 1
+    def opened():
+        return kafka_site.incidents(ports["api"]) == 1
 
-        process = serve(stage, servers, "data", ports)
-        alert = [{"labels": {"alertname": "Down", "service": "shop", "severity": "critical"},
-                  "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]
-        status, text = fetch(f"http://127.0.0.1:{ports['alertmanager']}/api/v2/alerts", "POST",
-                             json.dumps(alert).encode(), {"Content-Type": "application/json"})
-        assert status == 200, text
-        stage.wait_for("the incident is open", 60, opened)
-        look(stage, servers, f"http://127.0.0.1:{ports['alertmanager']}/api/v2/alerts")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-        assert "vigie has stopped" in stage.log_of("vigie").read_text()
-        assert (FOLDER / "data/kill-switch").read_text() == "off\n"
+    process = serve(stage, servers, "data", ports)
+    kafka_site.alert(ports["alertmanager"], "shop")
+    stage.wait_for("the incident is open", 60, opened)
+    look(stage, servers, f"http://127.0.0.1:{ports['alertmanager']}/api/v2/alerts")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert "vigie has stopped" in stage.log_of("vigie").read_text()
+    assert (FOLDER / "data/kill-switch").read_text() == "off\n"
 
-        stage.stop("vigie")
-        mend(stage)
-        process = serve(stage, servers, "data", ports)
-        stage.wait_for("the incident is there again", 30, opened)
-        process.kill()
-        process.wait(10)
-        serve(stage, servers, "other", ports)
-        stage.wait_for("the incident is there for another data folder", 30, opened)
-        # Whether the switch was on is not known there.
-        assert (FOLDER / "other/kill-switch").read_text() == "on\n"
-        topics = subprocess.run(["kcat", "-L", "-J", "-b", servers], capture_output=True, text=True,
-                                check=True).stdout
-        names = {topic["topic"] for topic in json.loads(topics)["topics"]}
-        assert {"site.vigie.signals", "site.vigie.state.agent"} <= names, names
-        stage.wait_for("the letter that was put back is refused again", 30,
-                       lambda: len(letters(stage)) == 3)
-        print("1 incident, 3 starts, all there")
-    finally:
-        stage.stop_all()
-        broker.stdin.close()
-        broker.wait(30)
-    return 0
+    stage.stop("vigie")
+    mend(stage)
+    process = serve(stage, servers, "data", ports)
+    stage.wait_for("the incident is there again", 30, opened)
+    process.kill()
+    process.wait(10)
+    serve(stage, servers, "other", ports)
+    stage.wait_for("the incident is there for another data folder", 30, opened)
+    # Whether the switch was on is not known there.
+    assert (FOLDER / "other/kill-switch").read_text() == "on\n"
+    topics = subprocess.run(["kcat", "-L", "-J", "-b", servers], capture_output=True, text=True,
+                            check=True).stdout
+    names = {topic["topic"] for topic in json.loads(topics)["topics"]}
+    assert {"site.vigie.signals", "site.vigie.state.agent"} <= names, names
+    stage.wait_for("the letter that was put back is refused again", 30,
+                   lambda: len(letters(stage)) == 3)
+    return "1 incident, 3 starts, all there"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(kafka_site.tell(story, FOLDER))

@@ -6,20 +6,14 @@ usage: migrate_test.py VIGIE FOLDER
 """
 import json
 import pathlib
-import shutil
-import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "demo"))
+import kafka_site
+from stage import free_ports
 
-from stage import Stage, fetch, fetch_json, free_ports  # noqa: E402
-
-SKIPPED = 77
 VIGIE = pathlib.Path(sys.argv[1]).resolve()
 FOLDER = pathlib.Path(sys.argv[2]).resolve()
-KAFKA = [sys.executable, str(ROOT / "tools/kafka.py")]
 
 CONFIG = """\
 data: {folder}/data
@@ -28,7 +22,7 @@ bus:
   partitions: 2
 """
 ON_KAFKA = """\
-  kafka: {{bootstrap.servers: '{servers}', session.timeout.ms: 6000, heartbeat.interval.ms: 500}}
+  kafka: """ + kafka_site.BROKER + """
   topic_prefix: moved.
 """
 
@@ -47,22 +41,15 @@ class Site:
 
     def serve(self, config):
         """Starts Vigie and waits until it is ready."""
-        self.stage.start("vigie", [VIGIE, "serve", "--config", config])
-        self.stage.wait_for("vigie is ready", 90, lambda: fetch(
-            f"http://127.0.0.1:{self.ports['api']}/-/ready")[0] == 200)
+        kafka_site.serve(self.stage, VIGIE, config, self.ports["api"])
 
     def run(self, *words):
         """One command."""
-        return subprocess.run([VIGIE, *words], capture_output=True, text=True, timeout=200,
-                              check=False)
+        return kafka_site.run(VIGIE, *words)
 
     def alert(self, service):
         """Sends one alert."""
-        body = [{"labels": {"alertname": "Down", "service": service, "severity": "critical"},
-                 "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}]
-        status, text = fetch(f"http://127.0.0.1:{self.ports['alertmanager']}/api/v2/alerts", "POST",
-                             json.dumps(body).encode(), {"Content-Type": "application/json"})
-        assert status == 200, text
+        kafka_site.alert(self.ports["alertmanager"], service)
 
     def metrics(self):
         """Some points of some hosts, so that both partitions of a topic have records."""
@@ -72,13 +59,11 @@ class Site:
                 "resource": {"attributes": [{"key": "host.name",
                                              "value": {"stringValue": f"host-{host}"}}]},
                 "scopeMetrics": [{"metrics": [{"name": "load", "gauge": {"dataPoints": [point]}}]}]}]}
-            status, text = fetch(f"http://127.0.0.1:{self.ports['otlp']}/v1/metrics", "POST",
-                                 json.dumps(body).encode(), {"Content-Type": "application/json"})
-            assert status == 200, text
+            kafka_site.post(self.ports["otlp"], "/v1/metrics", body)
 
     def incidents(self):
         """How many there are."""
-        return len(fetch_json(f"http://127.0.0.1:{self.ports['api']}/api/v1/incidents")["incidents"])
+        return kafka_site.incidents(self.ports["api"])
 
     def lags(self, config):
         """How far each reader of the incidents is from their end."""
@@ -87,8 +72,9 @@ class Site:
         return {reader["stage"]: reader["lag"] for reader in json.loads(done.stdout)[0]["stages"]}
 
 
-def move(site):
-    """The whole story."""
+def story(stage, servers):
+    """The whole of it."""
+    site = Site(stage, servers)
     site.serve(site.embedded)
     site.metrics()
     site.alert("shop")
@@ -127,29 +113,9 @@ def move(site):
     assert "snapshot is of no use" not in log, log
     site.alert("bank")
     site.stage.wait_for("a new one opens there", 60, lambda: site.incidents() == 2)
-    return counts, told
-
-
-def main():
-    """Skips without Kafka."""
-    missing = subprocess.run(KAFKA + ["missing"], capture_output=True, text=True, check=True).stdout
-    if missing.strip():
-        print("SKIPPED, nothing was moved to Kafka:", missing.strip())
-        return SKIPPED
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    stage = Stage(FOLDER)
-    broker = subprocess.Popen(KAFKA + ["run", "--dir", str(FOLDER / "kafka")], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        counts, told = move(Site(stage, broker.stdout.readline().split()[0]))
-        print(f"{sum(counts.values())} records, {told['positions']} positions and "
-              f"{told['state_rows']} rows of state moved")
-    finally:
-        stage.stop_all()
-        broker.stdin.close()
-        broker.wait(30)
-    return 0
+    return (f"{sum(counts.values())} records, {told['positions']} positions and "
+            f"{told['state_rows']} rows of state moved")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(kafka_site.tell(story, FOLDER))
