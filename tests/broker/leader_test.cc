@@ -53,14 +53,16 @@ auto answer(const KafkaHarness& harness, const Ask& ask) {
     }
 }
 
-// All that asks the dead node's partition and group is answered, and says what was written.
-void check_answers(KafkaHarness& harness, int partition, std::size_t appended_min) {
+// All that asks the dead node's partition and group is answered, and says what was written:
+// `appended_min` records, and the group's position is not behind `position_min`.
+void check_answers(KafkaHarness& harness, int partition, std::size_t appended_min,
+                   std::int64_t position_min) {
     const Bus& bus = harness.bus();
     const Partition in{"in", partition};
     const auto range = answer(harness, [&] { return bus.range(in); });
     CHECK(range.begin == 0);
     CHECK(range.end > 0);
-    CHECK(answer(harness, [&] { return bus.group_position("copy", in); }) > 0);
+    CHECK(answer(harness, [&] { return bus.group_position("copy", in); }) >= position_min);
     std::set<std::string> found;
     for (int index = 0; index < 2; ++index) {
         const auto records = answer(harness, [&] {
@@ -93,9 +95,16 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         const int leader = leader_of(broker.servers(), harness.prefix() + "in", partition);
         INFO("partition " << partition << " was led by node " << leader);
         REQUIRE(leader >= 0);
-        broker.kill(leader);
+        std::int64_t position = 0;
+        REQUIRE(test::eventually(
+            [&] {
+                position = harness.bus().group_position("copy", {"in", partition}).value_or(0);
+                return position > 0;
+            },
+            120s));
         const int before = done;
-        check_answers(harness, partition, static_cast<std::size_t>(before));
+        broker.kill(leader);
+        check_answers(harness, partition, static_cast<std::size_t>(before), position);
         // Without it work goes on.
         REQUIRE(test::eventually([&] { return done >= before + 20; }, 120s));
         CHECK(test::eventually([&] { return runtime.healthy(); }, 60s));
