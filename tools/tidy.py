@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy on the product's sources, a few at a time, and only where something changed.
+"""Runs clang-tidy on the product's sources, and only where something changed.
 
 A source is clean as long as it, the repository's headers it includes, .clang-tidy and the
 compiler's flags stay as they are; a stamp in build/tidy/clean/ remembers that.
+
+Most of the time goes into headers, so sources of one folder that declare no name twice are read as
+one unit. A unit with findings is read again source by source: what counts is said of sources.
 """
 import argparse
 import concurrent.futures
@@ -10,14 +13,21 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
 
-from source import ROOT, read
+from source import ROOT, code_of, read
 
 BUILD = ROOT / "build" / "tidy"
 STAMPS = BUILD / "clean"
+UNITS = BUILD / "units"
+UNIT_MAX = 5
+# What starts at the left margin, and is neither directive nor brace, declares the name that stands
+# in front of the first of these signs.
+DECLARED = re.compile(r"(?!using (?:namespace |std::)|namespace)[A-Za-z].*?"
+                      r"([A-Za-z_][\w:~]*)\s*(?:[({=;\[]|\s:\s|$)")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 NOISE = re.compile(r"^(\d+ warnings? (and \d+ errors? )?generated|Suppressed|Use -)")
 
@@ -52,24 +62,69 @@ def fingerprint(path, command):
     return digest.hexdigest()
 
 
-def run(path, command):
-    """(path, seconds, findings); no findings when it is clean."""
-    stamp = STAMPS / path.replace("/", "+")
-    wanted = fingerprint(path, command)
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return path, 0.0, ""
-    started = time.monotonic()
-    done = subprocess.run(
-        ["clang-tidy-19", "--quiet", "-p", str(BUILD), path],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )
-    seconds = time.monotonic() - started
+def names_in(path):
+    """What a source declares for itself: two that share a name cannot be one unit."""
+    found = (DECLARED.match(line) for line in code_of(read(path)).splitlines())
+    return {match.group(1) for match in found if match}
+
+
+def units_of(paths):
+    """The paths in lists of at most UNIT_MAX."""
+    units = []
+    for path in paths:
+        folder, names = path.rpartition("/")[0], names_in(path)
+        for unit in units:
+            if (unit["folder"] == folder and len(unit["paths"]) < UNIT_MAX
+                    and not names & unit["names"]):
+                break
+        else:
+            unit = {"folder": folder, "paths": [], "names": set()}
+            units.append(unit)
+        unit["paths"].append(path)
+        unit["names"] |= names
+    return [unit["paths"] for unit in units]
+
+
+def write_units(units, commands):
+    """A source for each list, beside a copy of its folder's own .clang-tidy. {first path: source}."""
+    shutil.rmtree(UNITS, ignore_errors=True)
+    entries, sources_of = [], {}
+    for paths in units:
+        if len(paths) == 1:
+            continue
+        source = UNITS / paths[0]
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text("".join(f'#include "{ROOT / path}"\n' for path in paths))
+        own = (ROOT / paths[0]).parent / ".clang-tidy"
+        if own.is_file():
+            shutil.copy(own, source.parent)
+        command = commands[paths[0]].replace(str(ROOT / paths[0]), str(source))
+        entries.append({"directory": str(BUILD), "file": str(source), "command": command})
+        sources_of[paths[0]] = source
+    UNITS.mkdir(parents=True, exist_ok=True)
+    (UNITS / "compile_commands.json").write_text(json.dumps(entries))
+    return sources_of
+
+
+def clang_tidy(*arguments):
+    """What it finds; empty when that is nothing."""
+    done = subprocess.run(["clang-tidy-19", "--quiet", *arguments],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        stamp.write_text(wanted)
-        return path, seconds, ""
+        return ""
     lines = (done.stdout + done.stderr).splitlines()
-    text = "\n".join(line for line in lines if not NOISE.match(line))
-    return path, seconds, text or f"{path}: clang-tidy ended with {done.returncode}"
+    return "\n".join(line for line in lines if not NOISE.match(line)) or \
+        f"clang-tidy ended with {done.returncode}"
+
+
+def run(paths, unit):
+    """(paths, seconds, {path: findings} where there are any)."""
+    started = time.monotonic()
+    found = {}
+    if unit is None or clang_tidy("-p", str(UNITS), "--checks=-bugprone-suspicious-include",
+                                  f"--header-filter=^{re.escape(str(ROOT))}/[a-z]", str(unit)):
+        found = {path: clang_tidy("-p", str(BUILD), path) for path in paths}
+    return paths, time.monotonic() - started, {path: text for path, text in found.items() if text}
 
 
 def main():
@@ -81,17 +136,27 @@ def main():
     if arguments.files:
         chosen = {path: chosen[path] for path in arguments.files if path in chosen}
     STAMPS.mkdir(parents=True, exist_ok=True)
+    stamps = {path: STAMPS / path.replace("/", "+") for path in chosen}
+    wanted = {path: fingerprint(path, command) for path, command in chosen.items()}
+    changed = [path for path in chosen
+               if not stamps[path].is_file() or stamps[path].read_text() != wanted[path]]
+    units = units_of(changed)
+    sources_of = write_units(units, chosen)
     failed, times = 0, []
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for path, seconds, text in pool.map(lambda item: run(*item), chosen.items()):
-            times.append((seconds, path))
-            if text:
-                failed += 1
-                print(text, flush=True)
-    checked = sum(1 for seconds, _ in times if seconds > 0)
+        for paths, seconds, found in pool.map(
+                lambda paths: run(paths, sources_of.get(paths[0])), units):
+            times.append((seconds, paths[0]))
+            for path in paths:
+                if path in found:
+                    failed += 1
+                    print(found[path], flush=True)
+                else:
+                    stamps[path].write_text(wanted[path])
     slowest = ", ".join(f"{path} {seconds:.0f} s" for seconds, path in sorted(times)[:-4:-1])
-    print(f"tidy: {failed} of {len(chosen)} sources with findings, {checked} checked now, "
-          f"{sum(seconds for seconds, _ in times):.0f} s of work; slowest: {slowest}")
+    print(f"tidy: {failed} of {len(chosen)} sources with findings, {len(changed)} checked now in "
+          f"{len(units)} units, {sum(seconds for seconds, _ in times):.0f} s of work; "
+          f"slowest: {slowest}")
     return 1 if failed or not chosen else 0
 
 
