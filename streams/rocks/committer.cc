@@ -234,7 +234,7 @@ void Committer::run(const std::stop_token& stop) {
         if (requests.empty() && stop.stop_requested()) return;
         if (!requests.empty()) commit(std::move(requests));
         const SteadyTime now = engine_.clock.steady();
-        if (now - retained_at_ >= kIdleWaitMax) {
+        if (engine_.options.retain && now - retained_at_ >= kIdleWaitMax) {
             retained_at_ = now;
             retain();
         }
@@ -388,7 +388,10 @@ void Committer::retain(TopicLog& topic, std::int32_t index, std::int64_t now_ms)
         expired_.add(static_cast<std::uint64_t>(segment.end - segment.base));
     }
     batch.Put(segment_key(partition, active.base), encode_segment(active));
-    const auto status = engine_.database->db().Write({}, &batch);
+    // Before the files: else a power cut could leave rows of segments whose chunks are gone.
+    rocksdb::WriteOptions options;
+    options.sync = engine_.options.sync;
+    const auto status = engine_.database->db().Write(options, &batch);
     if (!status.ok()) {
         writes_failed_.add();
         return;

@@ -10,6 +10,7 @@
 #include <rocksdb/db.h>
 
 #include "core/result.h"
+#include "streams/rocks/rocks_bus.h"
 
 namespace vigie::streams::rocks {
 
@@ -26,7 +27,7 @@ using Families = std::vector<rocksdb::ColumnFamilyHandle*>;
 // create_families() is safe from any thread.
 class Database {
 public:
-    static Result<std::unique_ptr<Database>> open(const std::string& path, bool read_only);
+    static Result<std::unique_ptr<Database>> open(const RocksBus::Options& wanted);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;

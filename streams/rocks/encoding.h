@@ -66,7 +66,11 @@ struct Segment {
 };
 
 // Rows of the default family.
+// The folder's layout. 2: a topic may have a column family for each partition, which the programs
+// that know only 1 would not see. A folder becomes 2 with the first such topic.
 inline constexpr std::string_view kFormatKey = "v";
+inline constexpr char kSharedFamilies = 1;
+inline constexpr char kFamilyEach = 2;
 inline constexpr char kTopicRow = 't';    // + name
 inline constexpr char kSegmentRow = 'g';  // + segment_key
 std::string topic_key(std::string_view topic);

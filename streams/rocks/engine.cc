@@ -24,11 +24,11 @@ Status Engine::load() {
     std::string format;
     const auto found = db.Get({}, std::string(kFormatKey), &format);
     if (found.IsNotFound()) {
-        const auto put = db.Put({}, std::string(kFormatKey), std::string(1, kFormat));
+        const auto put = db.Put({}, std::string(kFormatKey), std::string(1, kSharedFamilies));
         if (!put.ok()) return fail(error_of(put, "start the embedded log"));
     } else if (!found.ok()) {
         return fail(error_of(found, kReading));
-    } else if (format != std::string(1, kFormat)) {
+    } else if (format != std::string(1, kSharedFamilies) && format != std::string(1, kFamilyEach)) {
         return fail(ErrorKind::kCorrupt,
                     fmt::format("{} was written by another version of Vigie", options.path));
     }

@@ -18,6 +18,8 @@ inline constexpr MetricName kQueueRecords{"vigie_streams_log_queue_records",
 // Label `reason`: queue_full, disk_full.
 inline constexpr MetricName kRefused{"vigie_streams_log_refused_total",
                                      "Appends and steps refused because a limit was reached."};
+inline constexpr MetricName kFiles{"vigie_streams_log_files",
+                                   "Files that hold the embedded log's records."};
 inline constexpr MetricName kExpired{"vigie_streams_log_records_expired_total",
                                      "Records removed by retention."};
 

@@ -8,20 +8,22 @@
 #include "streams/checks.h"
 #include "streams/rocks/committer.h"
 #include "streams/rocks/engine.h"
+#include "streams/rocks/merger.h"
 #include "streams/rocks/rocks_consumer.h"
 
 namespace vigie::streams::rocks {
 
 RocksBus::RocksBus(std::unique_ptr<Engine> engine)
-    : engine_(std::move(engine)), committer_(std::make_unique<Committer>(*engine_)) {}
+    : engine_(std::move(engine)),
+      merger_(engine_->options.read_only ? nullptr : std::make_unique<Merger>(*engine_)),
+      committer_(std::make_unique<Committer>(*engine_)) {}
 
 RocksBus::~RocksBus() = default;
 
 Result<std::unique_ptr<RocksBus>> RocksBus::open(Options options, const Clock& clock,
                                                  MetricsRegistry& metrics) {
     auto engine = std::make_unique<Engine>(std::move(options), clock, metrics);
-    VIGIE_TRY_ASSIGN(engine->database,
-                     Database::open(engine->options.path, engine->options.read_only));
+    VIGIE_TRY_ASSIGN(engine->database, Database::open(engine->options));
     VIGIE_TRY(engine->load());
     return std::unique_ptr<RocksBus>(new RocksBus(std::move(engine)));
 }
@@ -37,6 +39,9 @@ Status RocksBus::ensure_topics(std::span<const TopicOptions> topics) {
         VIGIE_TRY(check_topic(wanted, now ? (*now)->partitions : 0));
         batch.Put(topic_key(wanted.name), encode_topic(wanted));
         if (!now) missing.push_back(&wanted);
+        if (!now && wanted.partitions > 1) {
+            batch.Put(std::string(kFormatKey), std::string(1, kFamilyEach));
+        }
     }
     // Only after every check: a refused call must not leave half of its topics.
     std::vector<std::unique_ptr<TopicLog>> created;

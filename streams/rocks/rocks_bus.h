@@ -9,9 +9,14 @@
 #include "core/time.h"
 #include "streams/bus.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace vigie::streams::rocks {
 
 class Committer;
+class Merger;
 struct Engine;
 
 // The embedded bus: everything in one folder, on one RocksDB. Appends and steps that wait at
@@ -25,6 +30,8 @@ public:
         std::size_t append_queue_max = 50'000;  // Records.
         std::size_t append_queue_bytes_max = std::size_t{64} << 20U;
         std::size_t record_bytes_max = kMessageBytesMax;
+        // False: nothing is removed, however old it is.
+        bool retain = true;
         // Below so much free space nothing is written: kOverloaded, while all still works.
         std::uint64_t disk_free_bytes_min = std::uint64_t{64} << 20U;
         // False: an acknowledged record survives the process, but not a power cut.
@@ -32,6 +39,8 @@ public:
         // Reads what is there at this moment, also beside the process that writes it; every
         // write is refused with kUnavailable. kNotFound when there is no log.
         bool read_only = false;
+        // The files below, for tests; must outlive the bus. nullptr: the machine's.
+        rocksdb::Env* env = nullptr;
     };
 
     // `clock` and `metrics` must outlive the bus. kConflict when another process has the folder
@@ -58,7 +67,9 @@ private:
     explicit RocksBus(std::unique_ptr<Engine> engine);
 
     const std::unique_ptr<Engine> engine_;
-    const std::unique_ptr<Committer> committer_;  // Last: its thread uses the engine.
+    // Last: their threads use the engine. No merger when read only.
+    const std::unique_ptr<Merger> merger_;
+    const std::unique_ptr<Committer> committer_;
 };
 
 }  // namespace vigie::streams::rocks

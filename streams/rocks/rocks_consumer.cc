@@ -119,7 +119,9 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
     std::vector<Record> records;
     if (held_.empty()) return records;
     auto entry = std::next(held_.begin(), static_cast<std::ptrdiff_t>(first_++ % held_.size()));
-    for (std::size_t left = held_.size(); left != 0 && records.size() < records_max; --left) {
+    std::size_t bytes_left = Engine::ReadLimits{}.bytes_max;
+    for (std::size_t left = held_.size();
+         left != 0 && records.size() < records_max && bytes_left != 0; --left) {
         const auto& [partition, held] = *entry;
         Bus::Range range;
         {
@@ -131,13 +133,15 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
         const std::size_t share = std::max<std::size_t>((records_max - records.size()) / left, 1);
         const Offset from = std::max(held.next, range.begin);
         if (from < range.end) {
-            VIGIE_TRY_ASSIGN(
-                auto found,
-                engine_.read(partition, {.from = from, .end = range.end, .records_max = share}));
+            VIGIE_TRY_ASSIGN(auto found, engine_.read(partition, {.from = from,
+                                                                  .end = range.end,
+                                                                  .records_max = share,
+                                                                  .bytes_max = bytes_left}));
             Offset expected = held.next;
             for (Record& record : found) {
                 record.removed_before = record.offset - expected;
                 expected = record.offset + 1;
+                bytes_left -= std::min(bytes_left, bytes_of(record.message));
             }
             std::move(found.begin(), found.end(), std::back_inserter(records));
         }

@@ -178,12 +178,16 @@ void measure_acknowledgement() {
     constexpr std::chrono::microseconds kInterval{500};  // 200,000 records/s.
     constexpr double kRefused = 10;                      // Seconds: it came too late.
     Compared compared("acknowledge");
-    std::vector<double> ratios;
+    // Before the log has written anything: what it writes and frees later slows these syncs too.
+    std::vector<double> bare;
+    for (int round = 0; round < kRounds; ++round) {
+        std::vector<double> waits;
+        for (int i = 0; i < 1000; ++i)
+            waits.push_back(cost_of([&] { compared.append_to_file(); }).wall);
+        bare.push_back(at_percent(waits, 99));
+    }
     std::vector<double> p99s;
     for (int round = 0; round < kRounds; ++round) {
-        std::vector<double> bare;
-        for (int i = 0; i < 1000; ++i)
-            bare.push_back(cost_of([&] { compared.append_to_file(); }).wall);
         std::vector<double> waits(kBatches, -1.0);
         std::atomic<int> answered{0};
         const SteadyTime start = g_clock.steady();
@@ -201,10 +205,9 @@ void measure_acknowledgement() {
         }
         while (answered < kBatches) sleep_for(std::chrono::milliseconds{1});
         p99s.push_back(at_percent(waits, 99));
-        ratios.push_back(p99s.back() / at_percent(bare, 99));
     }
     say("acknowledge_p99_at_200k", 1000 * median(p99s), "ms", "");
-    say("acknowledge_p99_of_bare_sync", median(ratios), "times", "<= 5");
+    say("acknowledge_p99_of_bare_sync", median(p99s) / median(bare), "times", "<= 5");
 }
 
 // Records a second of 64 producers that each wait for their answer before the next record.

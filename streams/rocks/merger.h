@@ -1,0 +1,35 @@
+#pragma once
+
+#include <atomic>
+#include <stop_token>
+
+#include <rocksdb/db.h>
+
+#include "streams/rocks/engine.h"
+#include "streams/runtime.h"
+
+namespace vigie::streams::rocks {
+
+// Merges small files. Each start, and each log file that is full, makes one file for every family
+// with something in memory, and RocksDB never merges files that do not overlap: a quiet partition
+// would have thousands after some weeks. Files above kSmallBytes stay as they are. One thread.
+class Merger {
+public:
+    static constexpr std::uint64_t kSmallBytes = std::uint64_t{2} << 20U;
+    static constexpr std::size_t kFilesMin = 32;  // So many in a row are worth merging.
+
+    explicit Merger(Engine& engine);
+    // Gives a merge under way up.
+    ~Merger();
+
+private:
+    void run(const std::stop_token& stop);
+    std::size_t merge(rocksdb::ColumnFamilyHandle& family);
+
+    Engine& engine_;
+    Gauge& files_;
+    std::atomic<bool> canceled_{false};
+    Thread thread_;  // Last: it uses the rest until joined.
+};
+
+}  // namespace vigie::streams::rocks
