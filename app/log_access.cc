@@ -27,6 +27,7 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const LogPlace& place, Intent
     if (!config) {
         return fail(ErrorKind::kInvalid, fmt::format("{}", fmt::join(config.error().lines, "\n")));
     }
+    if (config->kafka) config->kafka->state_folder = config->data + "/state";
     VIGIE_TRY(config->kafka ? access->open_kafka(*std::move(config->kafka))
                             : access->open_folder(config->data, intent));
     return access;
@@ -35,6 +36,7 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const LogPlace& place, Intent
 Status LogAccess::open_folder(const std::string& data, Intent intent) {
     streams::rocks::RocksBus::Options options;
     options.path = data + "/bus";
+    options.retain = false;  // Who looks, or moves it, does not age it.
     options.read_only = intent == Intent::kLook;
     std::error_code error;
     if (!std::filesystem::is_directory(options.path, error)) {

@@ -165,6 +165,18 @@ Result<std::string> BulkFiles::load(std::string_view owner, std::string_view nam
     return bytes;
 }
 
+std::optional<std::string> BulkFiles::newest(std::string_view owner) const {
+    const std::string prefix = prefix_of(owner);
+    std::optional<std::string> newest;
+    for (auto& name : names_of(folder_, prefix)) {
+        if (name == prefix + std::string(kUnfinished)) continue;
+        if (!newest || number_of(*newest, prefix) < number_of(name, prefix)) {
+            newest = std::move(name);
+        }
+    }
+    return newest;
+}
+
 void BulkFiles::keep(std::string_view owner, std::string_view name) {
     const std::scoped_lock lock(mutex_);
     for (const auto& other : names_of(folder_, prefix_of(owner))) {

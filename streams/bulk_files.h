@@ -1,6 +1,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,9 @@ public:
 
     // kInvalid when there is no such file of this owner, or when it is damaged.
     Result<std::string> load(std::string_view owner, std::string_view name) const;
+
+    // The file that this owner saved last; nullopt: none. For owners that keep no row of it.
+    std::optional<std::string> newest(std::string_view owner) const;
 
     // Removes every file of the owner but this one.
     void keep(std::string_view owner, std::string_view name);

@@ -114,11 +114,16 @@ void Appender::commit(std::vector<Request> requests) {
         for (Request& request : requests) request.done(status);
         return;
     }
-    // Nothing was written. Alone, each gets the answer that is its own.
+    // Nothing was written. Alone, each gets the answer that is its own, until nobody answers any
+    // more: then all that are left get that.
     auto next = all.begin();
+    Status alone;
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const auto end = next + static_cast<std::ptrdiff_t>(sizes[i]);
-        requests[i].done(write({std::make_move_iterator(next), std::make_move_iterator(end)}));
+        if (alone || alone.error().kind != ErrorKind::kUnavailable) {
+            alone = write({std::make_move_iterator(next), std::make_move_iterator(end)});
+        }
+        requests[i].done(alone);
         next = end;
     }
 }

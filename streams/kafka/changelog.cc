@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -17,6 +16,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kSlice{100};
 constexpr std::chrono::seconds kProgressInterval{5};
+// A checkpoint costs as much as its rows: it is due after so many changes, or as many as there are
+// rows, whichever is more.
+constexpr std::size_t kCheckpointChanges = 1000;
 
 }  // namespace
 
@@ -39,7 +41,9 @@ std::size_t TableStore::parts_of(std::string_view key) const {
     return row == rows_.end() ? 0 : state_parts(row->second.size());
 }
 
-void TableStore::apply(Changes changes) {
+void TableStore::apply(Changes changes, Offset next) {
+    next_ = std::max(next_, next);
+    unsaved_ += changes.size();
     for (auto& [key, value] : changes) {
         if (value) {
             rows_[key] = std::move(*value);
@@ -61,42 +65,71 @@ std::vector<Outgoing> Changelog::encode(const Partition& input, const Changes& c
     return records;
 }
 
+void Changelog::save(const Partition& input, TableStore& store) const {
+    if (store.unsaved() == 0) return;
+    checkpoints_->save(input, store.next(), store.rows());
+    store.saved();
+}
+
+void Changelog::save_when_due(const Partition& input, TableStore& store) const {
+    if (store.unsaved() >= std::max(kCheckpointChanges, store.rows().size())) save(input, store);
+}
+
 Result<Changelog::Tables> Changelog::restore(std::span<const Partition> inputs) const {
-    Decoders decoders;
-    std::set<std::int32_t> partitions;
-    for (const Partition& input : inputs) {
-        decoders.try_emplace(to_string(input));
-        partitions.insert(partition_of(input));
-    }
-    for (const std::int32_t partition : partitions) VIGIE_TRY(read(partition, decoders));
+    std::map<std::int32_t, std::vector<Partition>> by_partition;
+    for (const Partition& input : inputs) by_partition[partition_of(input)].push_back(input);
     Tables tables;
-    for (const Partition& input : inputs) {
-        auto rows = std::move(decoders.at(to_string(input))).finish();
-        if (!rows)
-            return fail(
-                Error(rows.error()).in(fmt::format("{} of group {}", to_string(input), group_)));
-        tables[input] = std::make_unique<TableStore>(*std::move(rows));
+    for (const auto& [partition, sharing] : by_partition) {
+        const Partition changelog{state_topic(group_), partition};
+        VIGIE_TRY_ASSIGN(const auto range, cluster_.range(changelog, Cluster::End::kWritten));
+        Inputs restoring;
+        for (const Partition& input : sharing) start(input, range, restoring[to_string(input)]);
+        VIGIE_TRY(read(changelog, range, restoring));
+        for (const Partition& input : sharing) {
+            Restoring& restored = restoring.at(to_string(input));
+            auto rows = std::move(restored.decoder).finish();
+            if (!rows) {
+                return fail(Error(rows.error())
+                                .in(fmt::format("{} of group {}", to_string(input), group_)));
+            }
+            tables[input] =
+                std::make_unique<TableStore>(*std::move(rows), range.end, restored.read);
+        }
     }
     return tables;
 }
 
-Status Changelog::read(std::int32_t partition, Decoders& decoders) const {
-    const Partition where{state_topic(group_), partition};
-    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(where, Cluster::End::kWritten));
-    if (range.begin >= range.end) return {};
+// With what the checkpoint has, or with nothing.
+void Changelog::start(const Partition& input, const Bus::Range& range, Restoring& restoring) const {
+    restoring.next = range.begin;
+    auto checkpoint = checkpoints_->load(input);
+    if (!checkpoint) return;
+    // Of a changelog that was deleted and created again.
+    if (checkpoint->next < range.begin || checkpoint->next > range.end) {
+        checkpoints_->unused("beyond");
+        return;
+    }
+    restoring.next = checkpoint->next;
+    restoring.decoder.start_from(std::move(checkpoint->rows));
+}
+
+Status Changelog::read(const Partition& changelog, const Bus::Range& range, Inputs& inputs) const {
+    Offset from = range.end;
+    for (const auto& [name, input] : inputs) from = std::min(from, input.next);
+    if (from >= range.end) return {};
     const MetricLabels labels{{"group", group_}};
     Counter& restored = cluster_.metrics.counter(metrics::kRestored, labels);
     Gauge& left = cluster_.metrics.gauge(metrics::kRestoreLeft, labels);
     VIGIE_TRY_ASSIGN(const auto reader, cluster_.lease_reader());
-    VIGIE_TRY(reader->start(where, range.begin));
+    VIGIE_TRY(reader->start(changelog, from));
     const auto tell = [&](std::string_view event, Offset next) {
         left.set(static_cast<double>(std::max<Offset>(range.end - next, 0)));
         cluster_.log.info(event, {{"group", group_},
-                                  {"changelog", to_string(where)},
+                                  {"changelog", to_string(changelog)},
                                   {"next", std::to_string(next)},
                                   {"end", std::to_string(range.end)}});
     };
-    tell("restoring state", range.begin);
+    tell("restoring state", from);
     SteadyTime silent_until = cluster_.deadline();
     SteadyTime tell_at = cluster_.clock.steady() + kProgressInterval;
     while (true) {
@@ -106,7 +139,7 @@ Status Changelog::read(std::int32_t partition, Decoders& decoders) const {
             if (!cluster_.over(silent_until)) continue;
             return fail(ErrorKind::kUnavailable,
                         fmt::format("restore {}: a transaction is under way, or no broker answers",
-                                    to_string(where)));
+                                    to_string(changelog)));
         }
         const rd_kafka_message_t& record = *next.record;
         silent_until = cluster_.deadline();
@@ -114,16 +147,17 @@ Status Changelog::read(std::int32_t partition, Decoders& decoders) const {
         const auto key =
             StateDecoder::parse_key({static_cast<const char*>(record.key), record.key_len});
         if (!key) {
-            return fail(ErrorKind::kCorrupt,
-                        fmt::format("{}@{}: not a row of state", to_string(where), record.offset));
+            return fail(ErrorKind::kCorrupt, fmt::format("{}@{}: not a row of state",
+                                                         to_string(changelog), record.offset));
         }
-        const auto decoder = decoders.find(key->input);
-        if (decoder != decoders.end()) {
+        const auto input = inputs.find(key->input);
+        if (input != inputs.end() && record.offset >= input->second.next) {
             std::optional<std::string_view> value;
             if (record.payload != nullptr) {
                 value = {static_cast<const char*>(record.payload), record.len};
             }
-            VIGIE_TRY(decoder->second.add(*key, value));
+            VIGIE_TRY(input->second.decoder.add(*key, value));
+            input->second.read += 1;
         }
         if (cluster_.clock.steady() >= tell_at) {
             tell("restoring state", record.offset + 1);

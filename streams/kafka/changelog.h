@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "streams/kafka/checkpoints.h"
 #include "streams/kafka/cluster.h"
 #include "streams/kafka/encoding.h"
 #include "streams/store.h"
@@ -18,43 +19,69 @@ namespace vigie::streams::kafka {
 // The rows of one group behind one partition, in memory: a copy of what the changelog holds.
 class TableStore final : public Store {
 public:
-    explicit TableStore(StateDecoder::Rows rows) : rows_(std::move(rows)) {}
+    // Everything below `next` of the changelog is in `rows`; `unsaved` of it no checkpoint has.
+    TableStore(StateDecoder::Rows rows, Offset next, std::size_t unsaved)
+        : rows_(std::move(rows)), next_(next), unsaved_(unsaved) {}
 
     Result<std::optional<std::string>> get(std::string_view key) const override;
     Status scan(std::string_view prefix, const Visitor& visit) const override;
 
     // In how many records the row lies; 0: there is none.
     std::size_t parts_of(std::string_view key) const;
-    void apply(Changes changes);
+    // Changes that were committed, and where the changelog goes on behind them.
+    void apply(Changes changes, Offset next);
+
+    const StateDecoder::Rows& rows() const { return rows_; }
+    Offset next() const { return next_; }
+    // Changes since the last checkpoint.
+    std::size_t unsaved() const { return unsaved_; }
+    void saved() { unsaved_ = 0; }
 
 private:
     StateDecoder::Rows rows_;
+    Offset next_;
+    std::size_t unsaved_;
 };
 
 // The compacted topic that a group's state lies on. The rows of input partition i of any topic
 // are on partition i modulo the number of its partitions.
 class Changelog {
 public:
-    Changelog(const Cluster& cluster, std::string group, std::int32_t partitions)
-        : cluster_(cluster), group_(std::move(group)), partitions_(partitions) {}
+    Changelog(const Cluster& cluster, const std::string& group, std::int32_t partitions)
+        : cluster_(cluster),
+          group_(group),
+          partitions_(partitions),
+          checkpoints_(std::make_unique<Checkpoints>(cluster, group)) {}
 
     // The records that these changes are.
     std::vector<Outgoing> encode(const Partition& input, const Changes& changes,
                                  const TableStore& store) const;
 
-    // Reads everything written up to now, and waits for transactions under way: none of the
-    // old owner may be missed. kUnavailable when nothing comes any more, kCorrupt.
+    // From the checkpoint on, or from the beginning, everything written up to now, and waits for
+    // transactions under way: none of the old owner may be missed. kUnavailable when nothing comes
+    // any more, kCorrupt.
     using Tables = std::map<Partition, std::unique_ptr<TableStore>>;
     Result<Tables> restore(std::span<const Partition> inputs) const;
 
+    // Now, or when as much changed as makes it worth while.
+    void save(const Partition& input, TableStore& store) const;
+    void save_when_due(const Partition& input, TableStore& store) const;
+
 private:
+    struct Restoring {
+        StateDecoder decoder;
+        Offset next = 0;  // Below it everything is in the decoder.
+        std::size_t read = 0;
+    };
+    using Inputs = std::map<std::string, Restoring, std::less<>>;
     std::int32_t partition_of(const Partition& input) const { return input.index % partitions_; }
-    using Decoders = std::map<std::string, StateDecoder, std::less<>>;
-    Status read(std::int32_t partition, Decoders& decoders) const;
+    void start(const Partition& input, const Bus::Range& range, Restoring& restoring) const;
+    Status read(const Partition& changelog, const Bus::Range& range, Inputs& inputs) const;
 
     const Cluster& cluster_;
     const std::string group_;
     const std::int32_t partitions_;
+    std::unique_ptr<Checkpoints> checkpoints_;
 };
 
 }  // namespace vigie::streams::kafka

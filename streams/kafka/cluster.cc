@@ -96,7 +96,11 @@ Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegist
         const std::scoped_lock lock(mutex_);
         // That all are down says less than why one is.
         if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || is_refused(trouble_)) return;
-        trouble_ = Error{kind_of(code), fmt::format("connect to kafka: {}", reason)};
+        // A broker that goes away amid a handshake is an error of SSL too: only this one stays.
+        const bool distrusted = code == RD_KAFKA_RESP_ERR__SSL &&
+                                reason.find("certificate verify failed") != reason.npos;
+        trouble_ = Error{distrusted ? ErrorKind::kRefused : kind_of(code),
+                         fmt::format("connect to kafka: {}", reason)};
     };
 }
 
@@ -118,7 +122,14 @@ Status Cluster::connect() {
         const rd_kafka_metadata_t* metadata = nullptr;
         const auto code = rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, slice_ms(until));
         const Owned<const rd_kafka_metadata_t> owner(metadata);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            // Known since the metadata came: this does not wait.
+            if (char* id = rd_kafka_clusterid(client_.get(), 0); id != nullptr) {
+                id_ = id;
+                rd_kafka_mem_free(client_.get(), id);
+            }
+            return {};
+        }
         // Errors come to whoever polls.
         rd_kafka_poll(client_.get(), 0);
         const std::scoped_lock lock(mutex_);

@@ -75,6 +75,8 @@ public:
     Slot take_slot(std::string purpose) const;
 
     rd_kafka_t& client() const { return *client_; }
+    // The cluster's own name for itself; empty when it did not say.
+    const std::string& id() const { return id_; }
 
     const KafkaBus::Options options;
     const Clock& clock;
@@ -91,6 +93,7 @@ private:
 
     const std::string unique_;  // Of this bus: in names that must not meet those of others.
     std::atomic<std::int64_t> close_at_ns_{-1};
+    std::string id_;
     mutable Hooks hooks_;
     Handle client_;                 // Sees what is written; for metadata and administration too.
     Handle stable_;                 // Sees what is decided.

@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "core/result.h"
+#include "core/time.h"
 #include "streams/bus.h"
 
 // How records and state lie on Kafka.
@@ -66,8 +67,25 @@ public:
     using Rows = std::map<std::string, std::string, std::less<>>;
     Result<Rows> finish() &&;
 
+    // The rows of a checkpoint, before any record is added.
+    void start_from(Rows rows);
+
 private:
     std::map<std::string, std::map<std::uint32_t, std::string>, std::less<>> parts_;
 };
+
+// A checkpoint's file: the format, the cluster's id, the time in milliseconds since 1970, the
+// offset of the changelog, each row's key and value. Texts follow their length (u32), numbers are
+// u64; all big-endian.
+struct SavedState {
+    std::string cluster_id;
+    WallTime at;
+    Offset next = 0;
+    StateDecoder::Rows rows;
+};
+std::string encode_saved_state(std::string_view cluster_id, WallTime at, Offset next,
+                               const StateDecoder::Rows& rows);
+// nullopt when it is not whole or has another format.
+std::optional<SavedState> decode_saved_state(std::string_view bytes);
 
 }  // namespace vigie::streams::kafka

@@ -40,6 +40,9 @@ public:
         // Static membership: unique to this process and the same after a restart, which then
         // moves no partition as long as it takes less than session.timeout.ms. Empty: dynamic.
         std::string instance;
+        // Where copies of state lie, so that a takeover reads only what the changelog got since;
+        // of this process alone. Empty: every takeover reads the whole changelog.
+        std::string state_folder;
         std::int16_t replication_factor = -1;  // Of new topics; -1: the brokers' default.
         // An append beyond either limit of what waits is refused with kOverloaded.
         std::size_t append_queue_max = 50'000;  // Records.

@@ -22,6 +22,11 @@ constexpr milliseconds kLeaveWaitMax{3000};
 constexpr milliseconds kGenerationRetry{50};
 // As the embedded log: passed by at most one record.
 constexpr std::size_t kBatchBytesMax = std::size_t{16} << 20U;
+// A snapshot up to this size goes into the changelog, where every machine has it; a larger one
+// would not fit into a transaction's time.
+constexpr std::size_t kBulkOnKafkaMax = std::size_t{4} << 20U;
+// In front of the name of a file; those of the changelog begin otherwise (streams/bus.cc).
+constexpr char kBulkFile = 'f';
 
 std::string member_of(rd_kafka_t& handle) {
     char* text = rd_kafka_memberid(&handle);
@@ -38,6 +43,7 @@ KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscri
       group_(subscription.group),
       listener_(listener),
       changelog_(std::move(changelog)),
+      bulk_files_(cluster.options.state_folder + "/bulk", true),
       slot_(cluster.take_slot(subscription.group)),
       transaction_seconds_(
           cluster.metrics.histogram(metrics::kTransactionSeconds, {{"of", group_}})),
@@ -66,8 +72,13 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluste
     return consumer;
 }
 
+Result<std::unique_ptr<Producer>> KafkaConsumer::open_producer() const {
+    return Producer::open(cluster_, slot_.transactional_id(),
+                          cluster_.full_name(state_topic(group_)));
+}
+
 Status KafkaConsumer::start(const Subscription& subscription) {
-    VIGIE_TRY_ASSIGN(producer_, Producer::open(cluster_, slot_.transactional_id()));
+    VIGIE_TRY_ASSIGN(producer_, open_producer());
     Properties ours{{"group.id", cluster_.group_name(group_)},
                     {"partition.assignment.strategy", "cooperative-sticky"}};
     if (const std::string instance = slot_.instance_id(); !instance.empty()) {
@@ -88,6 +99,7 @@ Status KafkaConsumer::start(const Subscription& subscription) {
 KafkaConsumer::~KafkaConsumer() {
     leaving_ = true;
     if (handle_) leave_group();
+    for (auto& [partition, held] : held_) changelog_.save(partition, *held.store);
 }
 
 void KafkaConsumer::leave_group() {
@@ -173,7 +185,11 @@ void KafkaConsumer::revoke(const rd_kafka_topic_partition_list_t& partitions) {
     const auto lost = partitions_of(partitions);
     if (!lost.empty()) listener_.on_revoked(lost);
     for (const Partition& partition : lost) {
-        held_.erase(partition);
+        const auto held = held_.find(partition);
+        if (held != held_.end()) {
+            changelog_.save(partition, *held->second.store);
+            held_.erase(held);
+        }
         std::erase_if(batch_, [&](const Record& record) { return record.partition == partition; });
     }
 }
@@ -327,7 +343,9 @@ Status KafkaConsumer::commit(Step step) {
     transaction_seconds_.observe(
         std::chrono::duration<double>(cluster_.clock.steady() - start).count());
     if (status) {
-        held->second.store->apply(std::move(step.state));
+        TableStore& store = *held->second.store;
+        store.apply(std::move(step.state), producer_->watched_end().value_or(0));
+        changelog_.save_when_due(held->first, store);
         held->second.committed = next;
         return {};
     }
@@ -336,6 +354,30 @@ Status KafkaConsumer::commit(Step step) {
                  {{"of", group_}, {"kind", std::string(to_string(status.error().kind))}})
         .add();
     return after_failure(status.error());
+}
+
+std::string KafkaConsumer::bulk_owner(const Partition& partition) const {
+    return fmt::format("{}/{}", cluster_.full_name(group_), to_string(partition));
+}
+
+Result<std::string> KafkaConsumer::save_bulk(const Partition& partition, std::string_view bytes) {
+    if (cluster_.options.state_folder.empty() || bytes.size() <= kBulkOnKafkaMax) {
+        return Consumer::save_bulk(partition, bytes);
+    }
+    VIGIE_TRY_ASSIGN(const auto name, bulk_files_.save(bulk_owner(partition), bytes));
+    return kBulkFile + name;
+}
+
+Result<std::string> KafkaConsumer::load_bulk(const Partition& partition,
+                                             std::string_view reference) const {
+    if (!reference.starts_with(kBulkFile)) return Consumer::load_bulk(partition, reference);
+    return bulk_files_.load(bulk_owner(partition), reference.substr(1));
+}
+
+void KafkaConsumer::keep_bulk(const Partition& partition, std::string_view reference) {
+    if (cluster_.options.state_folder.empty()) return;
+    const bool is_file = reference.starts_with(kBulkFile);
+    bulk_files_.keep(bulk_owner(partition), is_file ? reference.substr(1) : std::string_view{});
 }
 
 // Nothing was written, or it is unknown: then only a new consumer may go on.
@@ -348,7 +390,7 @@ Status KafkaConsumer::after_failure(Error error) {
     }
     if (!producer_->usable()) {
         producer_.reset();
-        auto opened = Producer::open(cluster_, slot_.transactional_id());
+        auto opened = open_producer();
         if (opened) {
             producer_ = *std::move(opened);
         } else {

@@ -27,6 +27,11 @@ public:
     const Store& store(const Partition& partition) const override;
     Result<Offset> position(const Partition& partition) const override;
     Status commit(Step step) override;
+    // A large snapshot lies in the state folder: another machine begins at the oldest record.
+    Result<std::string> save_bulk(const Partition& partition, std::string_view bytes) override;
+    Result<std::string> load_bulk(const Partition& partition,
+                                  std::string_view reference) const override;
+    void keep_bulk(const Partition& partition, std::string_view reference) override;
 
 private:
     struct Held {
@@ -38,6 +43,7 @@ private:
 
     KafkaConsumer(const Cluster& cluster, const Subscription& subscription,
                   AssignmentListener& listener, Changelog changelog);
+    Result<std::unique_ptr<Producer>> open_producer() const;
     Status start(const Subscription& subscription);
     void on_rebalance(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t& partitions);
     Status assign(rd_kafka_topic_partition_list_t& partitions);
@@ -53,11 +59,13 @@ private:
     bool is_member() const;
     void leave_group();
     Partition partition_of(const rd_kafka_message_t& message) const;
+    std::string bulk_owner(const Partition& partition) const;
 
     const Cluster& cluster_;
     const std::string group_;
     AssignmentListener& listener_;
     const Changelog changelog_;
+    BulkFiles bulk_files_;
     const Cluster::Slot slot_;
     Histogram& transaction_seconds_;
     Counter& resets_;

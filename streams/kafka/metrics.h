@@ -17,12 +17,18 @@ inline constexpr MetricName kQueueRecords{"vigie_streams_kafka_queue_records",
                                           "Records waiting for a transaction of appends."};
 inline constexpr MetricName kRefused{"vigie_streams_kafka_refused_total",
                                      "Appends refused because a limit was reached."};
-// These three: label `group`.
+// These two: label `group`.
 inline constexpr MetricName kRestored{"vigie_streams_kafka_restored_records_total",
                                       "Changelog records read to restore state."};
 inline constexpr MetricName kRestoreLeft{
     "vigie_streams_kafka_restore_left_records",
     "Offsets of the changelog still to be read before the partitions being assigned start."};
+// Labels `group` and `why`: missing, damaged, other_cluster, old, beyond.
+inline constexpr MetricName kCheckpointsUnused{
+    "vigie_streams_kafka_checkpoints_unused_total",
+    "Partitions whose state had no checkpoint to be trusted, and was read from the whole "
+    "changelog."};
+// Label `group`.
 inline constexpr MetricName kRemoved{
     "vigie_streams_kafka_positions_reset_total",
     "Times that retention had removed the records at a group's position."};

@@ -1,5 +1,6 @@
 #include "streams/kafka/producer.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -24,17 +25,25 @@ Owned<rd_kafka_headers_t> headers_of(const Headers& headers) {
 
 }  // namespace
 
-Producer::Producer(const Cluster& cluster) : cluster_(cluster), hooks_(cluster.log) {
-    hooks_.on_delivery = [this](const rd_kafka_message_t& message) {
-        // Purged: by an abort, which has its own cause.
-        if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR || refused_ ||
-            message.err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-            message.err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
-            return;
+Producer::Producer(const Cluster& cluster, std::string watched_topic)
+    : cluster_(cluster), watched_topic_(std::move(watched_topic)), hooks_(cluster.log) {
+    hooks_.on_delivery = [this](const rd_kafka_message_t& message) { on_delivery(message); };
+}
+
+void Producer::on_delivery(const rd_kafka_message_t& message) {
+    const char* const topic = rd_kafka_topic_name(message.rkt);
+    if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (topic == watched_topic_) {
+            watched_end_ = std::max(watched_end_.value_or(0), message.offset + 1);
         }
-        refused_ =
-            error_of(message.err, fmt::format("write to {}", rd_kafka_topic_name(message.rkt)));
-    };
+        return;
+    }
+    // Purged: by an abort, which has its own cause.
+    if (refused_ || message.err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        message.err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
+        return;
+    }
+    refused_ = error_of(message.err, fmt::format("write to {}", topic));
 }
 
 Producer::~Producer() {
@@ -43,8 +52,9 @@ Producer::~Producer() {
 }
 
 Result<std::unique_ptr<Producer>> Producer::open(const Cluster& cluster,
-                                                 const std::string& transactional_id) {
-    std::unique_ptr<Producer> producer(new Producer(cluster));
+                                                 const std::string& transactional_id,
+                                                 std::string watched_topic) {
+    std::unique_ptr<Producer> producer(new Producer(cluster, std::move(watched_topic)));
     VIGIE_TRY_ASSIGN(producer->handle_, cluster.open_producer(transactional_id, producer->hooks_));
     VIGIE_TRY(producer->init());
     return producer;
@@ -63,6 +73,7 @@ Status Producer::init() {
 
 Status Producer::run(const std::vector<Outgoing>& records, std::optional<Offsets> offsets) {
     refused_.reset();
+    watched_end_.reset();
     const SteadyTime until = cluster_.deadline();
     const ErrorObject begun(rd_kafka_begin_transaction(handle_.get()));
     if (begun) {

@@ -17,7 +17,8 @@ public:
     // Ends what an earlier producer of that id left open, which fences it. kUnavailable,
     // kRefused.
     static Result<std::unique_ptr<Producer>> open(const Cluster& cluster,
-                                                  const std::string& transactional_id);
+                                                  const std::string& transactional_id,
+                                                  std::string watched_topic = {});
     ~Producer();
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
@@ -32,11 +33,16 @@ public:
     // kRefused.
     Status run(const std::vector<Outgoing>& records, std::optional<Offsets> offsets);
 
+    // Behind the last record that the last transaction wrote to the watched topic (with the
+    // prefix); nullopt when it wrote none.
+    std::optional<Offset> watched_end() const { return watched_end_; }
+
     // False after an error that only a new producer gets over.
     bool usable() const { return usable_; }
 
 private:
-    explicit Producer(const Cluster& cluster);
+    Producer(const Cluster& cluster, std::string watched_topic);
+    void on_delivery(const rd_kafka_message_t& message);
     Status init();
     Status produce(const Outgoing& record, SteadyTime until);
     Status send(const Offsets& offsets, SteadyTime until);
@@ -45,7 +51,9 @@ private:
     Status abort(Error cause);
 
     const Cluster& cluster_;
+    const std::string watched_topic_;
     Hooks hooks_;
+    std::optional<Offset> watched_end_;
     std::optional<Error> refused_;  // The first record that was not delivered, and why.
     bool usable_ = true;
     Handle handle_;  // Last: it calls the hooks.

@@ -22,6 +22,7 @@ kafka::KafkaBus::Options KafkaHarness::options() const {
                           {"heartbeat.interval.ms", "300"},
                           {"session.timeout.ms", "6000"}};
     options.prefix = prefix_;
+    options.state_folder = state_folder_.path();
     options.record_bytes_max = kTestMessageBytesMax;
     return options;
 }

@@ -33,6 +33,7 @@ public:
 
 private:
     Broker& broker_;
+    const TempFolder state_folder_;  // So everything is tested with checkpoints.
     const std::string prefix_;
     std::unique_ptr<kafka::KafkaBus> bus_;
 };
