@@ -1,6 +1,7 @@
 #include "app/migrate.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "app/section.h"
 #include "core/id.h"
 #include "core/system_clock.h"
 #include "streams/context.h"
@@ -275,12 +277,17 @@ Status copy_reader(Bus& from, Bus& to, const Reader& reader, const Places& place
     return {};
 }
 
+constexpr const char* kMark = "/migration";
+constexpr const char* kFinished = "finished\n";
+
 }  // namespace
 
 Result<Migration> migrate(Bus& from, Bus& to, std::span<const streams::TopicOptions> topics,
-                          std::span<const Reader> readers) {
+                          std::span<const Reader> readers,
+                          const std::function<Status()>& before_writing) {
     VIGIE_TRY(check_partitions(from, topics));
     VIGIE_TRY(check_target(to, topics, readers));
+    VIGIE_TRY(before_writing());
     VIGIE_TRY(to.ensure_topics(topics));
     Migration done;
     std::vector<Places> places(readers.size());
@@ -304,6 +311,30 @@ Result<Migration> migrate(Bus& from, Bus& to, std::span<const streams::TopicOpti
         VIGIE_TRY(copy_reader(from, to, readers[i], places[i], done));
     }
     return done;
+}
+
+Status mark_move(const std::string& data, bool finished) {
+    return write_file(data + kMark, finished ? kFinished : "unfinished\n");
+}
+
+Status check_move(const std::string& data) {
+    std::error_code error;
+    if (std::filesystem::exists(data + kMark, error)) {
+        VIGIE_TRY_ASSIGN(const std::string mark, read_file(data + kMark, 100));
+        if (mark == kFinished) return {};
+        return fail(
+            ErrorKind::kConflict,
+            fmt::format("the move of {}/bus to Kafka was begun and not finished: delete the "
+                        "topics that it made, or choose another bus.topic_prefix, and run "
+                        "'vigie migrate' again",
+                        data));
+    }
+    if (!std::filesystem::exists(data + "/bus", error)) return {};
+    return fail(
+        ErrorKind::kConflict,
+        fmt::format("{0}/bus has a log that is not on Kafka: run 'vigie migrate --to kafka', "
+                    "or move {0}/bus away to begin without it",
+                    data));
 }
 
 }  // namespace vigie::app

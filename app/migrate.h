@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "app/log_access.h"
@@ -30,8 +32,17 @@ struct Migration {
 // kInvalid, before anything is written: a topic has another number of partitions than `topics`
 // says. kConflict, before anything is written: `to` has records or positions already. kCorrupt
 // names the first partition that differs. After any later error `to` is half full.
-Result<Migration> migrate(streams::Bus& from, streams::Bus& to,
-                          std::span<const streams::TopicOptions> topics,
-                          std::span<const Reader> readers);
+// `before_writing` is asked first; what it says ends the move.
+Result<Migration> migrate(
+    streams::Bus& from, streams::Bus& to, std::span<const streams::TopicOptions> topics,
+    std::span<const Reader> readers,
+    const std::function<Status()>& before_writing = [] { return Status{}; });
+
+// What a data folder remembers of a move, in its file "migration", so that no Vigie starts on
+// half of a log: it would do again what was done.
+Status mark_move(const std::string& data, bool finished);
+// kConflict says what to do: a move was begun and not finished, or the folder has a log that was
+// not moved.
+Status check_move(const std::string& data);
 
 }  // namespace vigie::app

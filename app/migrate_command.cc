@@ -53,7 +53,10 @@ Status migrate_and_print(const MigrateCommand& command) {
     VIGIE_TRY_ASSIGN(const auto to, LogAccess::open({.data = "", .config = command.config},
                                                     LogAccess::Intent::kChange));
     const auto topics = make_topics(config->partitions, config->retention_bytes);
-    VIGIE_TRY_ASSIGN(const Migration done, migrate(from->bus(), to->bus(), topics, readers()));
+    const auto begin = [&config] { return mark_move(config->data, false); };
+    VIGIE_TRY_ASSIGN(const Migration done,
+                     migrate(from->bus(), to->bus(), topics, readers(), begin));
+    VIGIE_TRY(mark_move(config->data, true));
     print(done, command.format);
     return {};
 }

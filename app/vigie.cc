@@ -10,6 +10,7 @@
 
 #include "app/act_stage.h"
 #include "app/metrics.h"
+#include "app/migrate.h"
 #include "app/outward.h"
 #include "app/pipeline.h"
 #include "app/section.h"
@@ -39,6 +40,8 @@ constexpr milliseconds kBeat{30'000};
 constexpr int kTickAgeTicks = 5;
 constexpr milliseconds kTickAgeMin{10'000};
 constexpr std::chrono::seconds kAgentBehindMax{60};
+constexpr std::chrono::seconds kAgentLookInterval{1};
+constexpr std::chrono::seconds kAgentSeenAgeMax{30};
 
 Status make_folder(const std::string& path) {
     std::error_code error;
@@ -87,6 +90,10 @@ struct Vigie::Parts {
     MetricsRegistry metrics;
     std::atomic<bool> stopping{false};
     std::mutex reload_mutex;  // One reload at a time.
+    // What the view thread found last, so that a probe waits for no broker.
+    mutable std::mutex agent_mutex;  // Protects the next two.
+    Status agent_status = fail(ErrorKind::kUnavailable, "reading the log");
+    SteadyTime agent_seen;
 
     std::unique_ptr<streams::Bus> bus;
     std::unique_ptr<Outward> outward;
@@ -131,7 +138,10 @@ Status Vigie::Parts::open_embedded() {
 
 // The installation is on the brokers: a data folder that is new beside it has lost its switch.
 Status Vigie::Parts::open_kafka() {
-    VIGIE_TRY_ASSIGN(bus, streams::kafka::KafkaBus::open(*config.kafka, clock, metrics, log));
+    VIGIE_TRY(check_move(config.data));
+    auto options = *config.kafka;
+    options.state_folder = config.data + "/state";
+    VIGIE_TRY_ASSIGN(bus, streams::kafka::KafkaBus::open(std::move(options), clock, metrics, log));
     const auto signals = bus->partition_count(schemas::topics::kSignals);
     if (!signals && signals.error().kind != ErrorKind::kNotFound) return fail(signals.error());
     return restore_kill_switch(signals.has_value());
@@ -268,7 +278,13 @@ Status Vigie::Parts::ready() const {
     if (!runtime->healthy()) return fail(ErrorKind::kUnavailable, "a stage is not running");
     if (!views->view()->caught_up) return fail(ErrorKind::kUnavailable, "reading the log");
     VIGIE_TRY(clock.check());
-    VIGIE_TRY(agent_keeps_up());
+    {
+        const std::scoped_lock lock(agent_mutex);
+        VIGIE_TRY(agent_status);
+        if (clock.steady() - agent_seen > kAgentSeenAgeMax) {
+            return fail(ErrorKind::kUnavailable, "the log does not answer");
+        }
+    }
     return ticker->check_time_moves(kTickAgeTicks * config.tick + kTickAgeMin);
 }
 
@@ -290,10 +306,18 @@ Status Vigie::Parts::agent_keeps_up() const {
 
 void Vigie::Parts::run_views(const std::stop_token& stop) {
     SteadyTime last_beat = clock.steady();
+    SteadyTime look_at = last_beat;
     while (!stop.stop_requested()) {
         if (const auto done = views->step({500, milliseconds{100}}); !done) {
             log.warn("console view cannot read the log", {{"reason", done.error().message}});
             streams::wait_for(milliseconds{500}, stop);
+        }
+        if (clock.steady() >= look_at) {
+            Status status = agent_keeps_up();
+            const std::scoped_lock lock(agent_mutex);
+            agent_status = std::move(status);
+            agent_seen = clock.steady();
+            look_at = agent_seen + kAgentLookInterval;
         }
         if (clock.steady() - last_beat >= kBeat) {
             api->beat();

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""An installation with its log in a folder moves to a real Kafka: refused while Vigie runs, then the
-same records, positions and state on both sides, refused a second time; Vigie goes on there.
+"""An installation with its log in a folder moves to a real Kafka: refused while Vigie runs; killed
+once, and then nothing starts on the half; then the same records, positions and state on both sides, refused a second time; Vigie goes on there.
 
 usage: migrate_test.py VIGIE FOLDER
 """
 import json
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -47,6 +48,22 @@ class Site:
         """One command."""
         return kafka_site.run(VIGIE, *words)
 
+    def refused_on_kafka(self, why):
+        """Vigie does not start there, and says why."""
+        done = self.run("serve", "--config", self.kafka)
+        assert done.returncode != 0 and why in done.stderr + done.stdout, done
+
+    def cut_short(self):
+        """A move to topics of their own, killed as soon as it writes."""
+        config = FOLDER / "short.yaml"
+        config.write_text(self.kafka.read_text().replace("moved.", "short."))
+        mark = FOLDER / "data" / "migration"
+        with subprocess.Popen([VIGIE, "migrate", "--to", "kafka", "--config", config],
+                              stdout=subprocess.DEVNULL) as move:
+            self.stage.wait_for("the move begins", 60, mark.exists)
+            move.kill()
+        assert mark.read_text() == "unfinished\n", mark.read_text()
+
     def alert(self, service):
         """Sends one alert."""
         kafka_site.alert(self.ports["alertmanager"], service)
@@ -85,6 +102,10 @@ def story(stage, servers):
     nowhere = site.run("migrate", "--to", "kafka", "--config", site.embedded)
     assert nowhere.returncode == 1 and "has no bus.kafka" in nowhere.stderr, nowhere
     site.stage.stop("vigie")
+
+    site.refused_on_kafka("has a log that is not on Kafka")
+    site.cut_short()
+    site.refused_on_kafka("was begun and not finished")
 
     counts = {topic["topic"]: topic["records"] for topic in json.loads(
         site.run("topics", "list", "--json", "--config", site.embedded).stdout)}
