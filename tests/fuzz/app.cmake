@@ -1,12 +1,11 @@
 # The configuration without the program around it, which would take most of the build.
 set(app ${CMAKE_SOURCE_DIR}/app)
-set(agent ${CMAKE_SOURCE_DIR}/responders/agent)
-add_library(fuzz_configuration STATIC ${app}/act_stage.cc ${app}/config.cc ${app}/detect_config.cc
-  ${app}/notify_stage.cc ${app}/outward.cc ${app}/outward_config.cc ${app}/policy_config.cc
-  ${app}/section.cc ${app}/yaml.cc ${agent}/facts.cc ${agent}/plan.cc ${agent}/text.cc
+add_library(fuzz_configuration STATIC ${app}/act_stage.cc ${app}/bus_config.cc ${app}/config.cc
+  ${app}/detect_config.cc ${app}/notify_stage.cc ${app}/outward.cc ${app}/outward_config.cc
+  ${app}/policy_config.cc ${app}/section.cc ${app}/yaml.cc
   ${CMAKE_BINARY_DIR}/generated/runbooks_embedded.cc)
-target_link_libraries(fuzz_configuration PUBLIC vigie_detectors vigie_ingest
-  vigie_responders_actions vigie_responders_notify yaml-cpp)
+target_link_libraries(fuzz_configuration PUBLIC vigie_streams_kafka vigie_detectors
+  vigie_responders_agent vigie_ingest vigie_responders_actions vigie_responders_notify yaml-cpp)
 foreach(name yaml runbook config)
   vigie_fuzz(${name} fuzz_configuration)
 endforeach()
