@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "app/policy_config.h"
 #include "app/section.h"
 #include "core/system_clock.h"
+#include "responders/actions/runner.h"
 
 namespace vigie::app {
 
@@ -148,6 +150,14 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
         config.policy.inventory.push_back(read_inventory_entry(section));
     });
     read_outward(root, config.outward);
+    if (config.kafka) {
+        // Who began an action may still live there, cut off from Kafka: its call must be over.
+        const auto over =
+            actions::Runner::Options{}.intent_age_max + 2 * config.outward.action_timeout;
+        config.outward.orphan_wait =
+            std::max(config.outward.orphan_wait,
+                     std::chrono::ceil<std::chrono::seconds>(over) + std::chrono::seconds{1});
+    }
     if (const auto usable = check_outward(config.outward, SystemClock{}); !usable) {
         root.complain("", usable.error().message);
     }

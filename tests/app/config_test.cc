@@ -59,3 +59,17 @@ TEST_CASE("config: a complaint is one line, whatever the file holds", "[app]") {
         CHECK(line.size() < 2000);
     }
 }
+
+TEST_CASE("config: on Kafka nobody settles an action whose owner may still live", "[app]") {
+    const std::string kafka = "bus: {kafka: {bootstrap.servers: 'localhost:1'}}\n";
+    const auto wait = [](const std::string& text) {
+        const auto config = parse_config(text, "v.yaml", {});
+        REQUIRE(config.has_value());
+        return config->outward.orphan_wait;
+    };
+    CHECK(wait("") == std::chrono::seconds{5});
+    // 5 minutes until an intent is too old, and twice the timeout.
+    CHECK(wait(kafka) > std::chrono::minutes{15});
+    CHECK(wait(kafka + "actions: {timeout: 10s, orphan_wait: 1s}\n") > std::chrono::seconds{320});
+    CHECK(wait(kafka + "actions: {orphan_wait: 1h}\n") == std::chrono::hours{1});
+}
