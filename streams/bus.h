@@ -26,7 +26,9 @@ struct TopicOptions {
     std::int32_t partitions = 1;
     std::int64_t retention_bytes = std::int64_t{1} << 30;  // 0: without limit
     std::chrono::seconds retention{std::chrono::hours{24 * 7}};
-    bool compacted = false;  // Keeps at least the last value of each key.
+    // Keeps at least the newest record of each key, for ever; others leave some time later, and
+    // leave holes.
+    bool compacted = false;
 };
 
 // What a bus takes when nothing else is asked for.

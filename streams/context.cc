@@ -10,6 +10,7 @@ namespace {
 
 constexpr char kUserRow = 'u';
 constexpr char kTimerRow = 't';
+constexpr char kEndRow = 'e';
 constexpr std::string_view kWatermarkRow = "w";
 constexpr std::string_view kSnapshotRow = "b";
 constexpr char kFormat = 1;
@@ -49,18 +50,22 @@ Status StepContext::load() {
     if (watermark) {
         VIGIE_TRY_ASSIGN(watermark_, decode_time(kWatermarkRow, *watermark));
     }
+    for (const char owner : {kTimerRow, kEndRow}) VIGIE_TRY(load_times(owner));
+    return {};
+}
+
+Status StepContext::load_times(char owner) {
     Status status;
-    VIGIE_TRY(store_.scan(std::string(1, kTimerRow), [&](std::string_view row, std::string_view v) {
+    VIGIE_TRY(store_.scan(std::string(1, owner), [&](std::string_view row, std::string_view v) {
         const auto at = decode_time(row, v);
         if (!at) {
             status = fail(at.error());
             return false;
         }
-        const std::string name(row.substr(1));
-        timers_.emplace(name, *at);
-        timers_by_time_.emplace(*at, name);
+        place_timer(row, *at);
         return true;
     }));
+    undo_timers_.clear();
     return status;
 }
 
@@ -88,11 +93,19 @@ void StepContext::remember(const std::string& row, const std::optional<std::stri
 }
 
 void StepContext::put(std::string_view key, std::string value) {
+    if (ends_ != 0) cancel(row_of(kEndRow, key));
     change(row_of(kUserRow, key), std::move(value));
 }
 
 void StepContext::erase(std::string_view key) {
+    if (ends_ != 0) cancel(row_of(kEndRow, key));
     change(row_of(kUserRow, key), std::nullopt);
+}
+
+void StepContext::put_until(std::string_view key, std::string value, EventTime until) {
+    change(row_of(kUserRow, key), std::move(value));
+    place_timer(row_of(kEndRow, key), until);
+    change(row_of(kEndRow, key), encode_time(until));
 }
 
 Status StepContext::scan(std::string_view prefix, const Visitor& visit) const {
@@ -128,14 +141,18 @@ void StepContext::emit(Message message) {
 }
 
 void StepContext::set_timer(std::string_view name, EventTime at) {
-    place_timer(name, at);
+    place_timer(row_of(kTimerRow, name), at);
     change(row_of(kTimerRow, name), encode_time(at));
 }
 
 void StepContext::cancel_timer(std::string_view name) {
-    if (!timers_.contains(name)) return;
-    place_timer(name, std::nullopt);
-    change(row_of(kTimerRow, name), std::nullopt);
+    cancel(row_of(kTimerRow, name));
+}
+
+void StepContext::cancel(const std::string& row) {
+    if (!timers_.contains(row)) return;
+    place_timer(row, std::nullopt);
+    change(row, std::nullopt);
 }
 
 void StepContext::begin() {
@@ -169,8 +186,10 @@ bool StepContext::has_due() const {
 
 std::optional<StepContext::Timer> StepContext::take_due() {
     if (!has_due()) return std::nullopt;
-    Timer due{timers_by_time_.begin()->second, timers_by_time_.begin()->first};
-    cancel_timer(due.name);
+    const auto [at, row] = *timers_by_time_.begin();
+    Timer due{row.substr(1), at, row.front() == kEndRow};
+    cancel(row);
+    if (due.is_end) change(row_of(kUserRow, due.name), std::nullopt);
     return due;
 }
 
@@ -217,18 +236,21 @@ void StepContext::change(std::string row, std::optional<std::string> value) {
     found->second = std::move(value);
 }
 
-void StepContext::place_timer(std::string_view name, std::optional<EventTime> at) {
-    const auto found = timers_.find(name);
+void StepContext::place_timer(std::string_view row, std::optional<EventTime> at) {
+    const auto found = timers_.find(row);
     std::optional<EventTime> before;
+    const bool is_end = row.front() == kEndRow;
     if (found != timers_.end()) {
         before = found->second;
         timers_by_time_.erase({found->second, found->first});
         timers_.erase(found);
+        if (is_end) --ends_;
     }
-    undo_timers_.emplace_back(name, before);
+    undo_timers_.emplace_back(row, before);
     if (at) {
-        timers_.emplace(name, *at);
-        timers_by_time_.emplace(*at, std::string(name));
+        timers_.emplace(row, *at);
+        timers_by_time_.emplace(*at, std::string(row));
+        if (is_end) ++ends_;
     }
 }
 

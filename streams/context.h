@@ -22,13 +22,15 @@ namespace vigie::streams {
 // Worker; not thread-safe.
 //
 // Rows of the store begin with one byte that says whose they are, so a processor can neither
-// see nor overwrite the worker's: 'u' + key is the processor's, 't' + name a timer, 'w' the
-// watermark, 'b' which snapshot of bulk state counts. Worker rows start with a format version byte.
+// see nor overwrite the worker's: 'u' + key is the processor's, 't' + name a timer, 'e' + key the
+// end of a row, 'w' the watermark, 'b' which snapshot of bulk state counts. Worker rows start with
+// a format version byte.
 class StepContext final : public Context {
 public:
     struct Timer {
         std::string name;
         EventTime at;
+        bool is_end = false;  // Of a row, which is erased already: there is nothing to call.
     };
 
     // `store` must outlive the context. An output above `message_bytes_max` is refused.
@@ -45,6 +47,7 @@ public:
     void emit(Message message) override;
     void set_timer(std::string_view name, EventTime at) override;
     void cancel_timer(std::string_view name) override;
+    void put_until(std::string_view key, std::string value, EventTime until) override;
     EventTime watermark() const override { return watermark_; }
 
     // Everything since begin() belongs to one unit.
@@ -54,7 +57,7 @@ public:
     const std::optional<Error>& refused() const { return refused_; }
 
     void advance(EventTime watermark) { watermark_ = std::max(watermark_, watermark); }
-    // The first timer that is due, removed; in (time, name) order.
+    // The first timer or end of a row that is due, removed; in (time, name) order.
     std::optional<Timer> take_due();
     bool has_due() const;
 
@@ -76,8 +79,9 @@ public:
 private:
     using Undo = std::pair<std::string, std::optional<std::optional<std::string>>>;
     void change(std::string row, std::optional<std::string> value);
-    void place_timer(std::string_view name, std::optional<EventTime> at);
-
+    void place_timer(std::string_view row, std::optional<EventTime> at);
+    void cancel(const std::string& row);
+    Status load_times(char owner);
     void remember(const std::string& row, const std::optional<std::string>& value) const;
 
     const Store& store_;
@@ -89,8 +93,10 @@ private:
     Changes pending_;
     std::size_t bytes_pending_ = 0;  // Written since the last commit; an upper bound.
     std::vector<Message> outputs_;
+    // By the names of their rows.
     std::map<std::string, EventTime, std::less<>> timers_;
     std::set<std::pair<EventTime, std::string>> timers_by_time_;
+    std::size_t ends_ = 0;  // Of the timers, those that end rows.
     EventTime watermark_;
 
     // How to take the current unit back.

@@ -19,9 +19,14 @@ public:
 
     // A durable timer in event time. Setting a name again moves it. It fires once, through
     // on_timer, when the watermark reaches `at`: due timers fire in (time, name) order BEFORE
-    // the record that moved the watermark. A time in the past fires before the next record.
+    // the record that moved the watermark, ends of rows before timers of the same time. A time in
+    // the past fires before the next record.
     virtual void set_timer(std::string_view name, EventTime at) = 0;
     virtual void cancel_timer(std::string_view name) = 0;
+
+    // A row with an end: as put(), and erased when the watermark reaches `until`, before the record
+    // that moved it. put() and erase() take the end away, put_until() moves it.
+    virtual void put_until(std::string_view key, std::string value, EventTime until) = 0;
 
     // The partition's watermark: the highest event time seen minus the allowed lateness.
     // EventTime{} (the epoch) before the first record.

@@ -245,6 +245,7 @@ Status Worker::fire_timers(Task& task, const Record& record) {
     for (std::size_t fired = 0; fired < options_.timers_per_record_max; ++fired) {
         const auto due = context.take_due();
         if (!due) return {};
+        if (due->is_end) continue;
         context.begin();
         const Status status = task.processor->on_timer(due->name, due->at, context);
         if (!status && status.error().kind != ErrorKind::kInvalid) return status;

@@ -269,26 +269,39 @@ void MemoryBus::write(std::vector<Message> messages) {
         const auto index = partition_of(message.key, topic.options.partitions);
         PartitionLog& log = topic.logs[static_cast<std::size_t>(index)];
         log.bytes += bytes_of(message);
-        log.messages.push_back(std::move(message));
+        if (topic.options.compacted) compact(log, message.key);
+        log.messages.emplace_back(std::move(message));
         const auto bytes_max = static_cast<std::size_t>(topic.options.retention_bytes);
         while (bytes_max != 0 && !topic.options.compacted && log.bytes > bytes_max &&
                log.messages.size() > 1) {
-            log.bytes -= bytes_of(log.messages.front());
+            log.bytes -= bytes_of(*log.messages.front());
             log.messages.pop_front();
             ++log.begin;
         }
     }
 }
 
+// A record with this key follows.
+void MemoryBus::compact(PartitionLog& log, const std::string& key) {
+    const auto [newest, is_first] = log.newest.try_emplace(key, log.end());
+    if (is_first) return;
+    auto& replaced = log.messages[static_cast<std::size_t>(newest->second - log.begin)];
+    log.bytes -= bytes_of(*replaced);
+    replaced.reset();
+    newest->second = log.end();
+}
+
 void MemoryBus::take(const Partition& partition, Offset from, std::size_t records_max,
                      std::vector<Record>& records) const {
     const PartitionLog& log = *find_log(partition);
+    Offset removed = std::max<Offset>(log.begin - from, 0);
     for (Offset offset = std::max(from, log.begin); offset < log.end() && records_max != 0;
-         ++offset, --records_max) {
-        Record record{partition, offset,
-                      log.messages[static_cast<std::size_t>(offset - log.begin)]};
-        record.removed_before = offset == log.begin ? offset - std::min(from, offset) : 0;
-        records.push_back(std::move(record));
+         ++offset) {
+        const auto& message = log.messages[static_cast<std::size_t>(offset - log.begin)];
+        if (!message) continue;
+        records.push_back({partition, offset, *message});
+        records.back().removed_before = std::exchange(removed, 0);
+        --records_max;
     }
 }
 

@@ -21,7 +21,7 @@ namespace vigie::streams {
 // The bus in memory: the whole contract, without durability beyond the object's life. What was
 // committed stays when consumers and workers are destroyed, which is how tests crash them.
 // With `wait_max` 0 and one thread everything it does is a function of its seed and the calls.
-// Retention by size is applied record by record; retention by time and compaction are not.
+// Retention by size and compaction are applied record by record; retention by time is not.
 class MemoryBus final : public Bus {
 public:
     struct Options {
@@ -84,8 +84,9 @@ private:
 
     struct PartitionLog {
         Offset begin = 0;
-        std::deque<Message> messages;
+        std::deque<std::optional<Message>> messages;  // nullopt: a later one replaced it.
         std::size_t bytes = 0;
+        std::map<std::string, Offset> newest;  // Of each key, when the topic is compacted.
 
         Offset end() const { return begin + static_cast<Offset>(messages.size()); }
     };
@@ -119,6 +120,7 @@ private:
     const PartitionLog* find_log(const Partition& partition) const;
     Status check(const std::vector<Message>& messages) const;
     void write(std::vector<Message> messages);
+    static void compact(PartitionLog& log, const std::string& key);
     void take(const Partition& partition, Offset from, std::size_t records_max,
               std::vector<Record>& records) const;
 

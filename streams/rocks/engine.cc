@@ -95,11 +95,14 @@ bool Engine::removed(const Partition& partition, Offset offset) const {
 Result<std::vector<Record>> Engine::read(const Partition& partition,
                                          const ReadLimits& limits) const {
     rocksdb::ColumnFamilyHandle* family = nullptr;
+    bool compacted = false;
     {
         const std::scoped_lock lock(mutex);
         VIGIE_TRY_ASSIGN(const TopicLog* topic, find_topic(partition.topic));
         family = topic->family(partition.index);
+        compacted = topic->options.compacted;
     }
+    const auto may_lack = [&](Offset offset) { return compacted || removed(partition, offset); };
     std::vector<Record> records;
     records.reserve(std::min<std::size_t>(limits.records_max,
                                           static_cast<std::size_t>(limits.end - limits.from)));
@@ -122,7 +125,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
                         fmt::format("{}@{}: a chunk has no valid key", to_string(partition), next));
         }
         if (key->partition != partition.index) continue;
-        if (key->base > next && !removed(partition, next)) return missing(partition, next);
+        if (key->base > next && !may_lack(next)) return missing(partition, next);
         VIGIE_TRY_ASSIGN(ChunkReader chunk,
                          ChunkReader::open(chunks->value().ToStringView(), partition, key->base));
         while (chunk.next_offset() < std::min(limits.from, chunk.end_offset())) {
@@ -140,7 +143,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
     if (!chunks->status().ok()) {
         return fail(error_of(chunks->status(), fmt::format("{}@{}", to_string(partition), next)));
     }
-    if (next < limits.end && !removed(partition, next)) return missing(partition, next);
+    if (next < limits.end && !may_lack(next)) return missing(partition, next);
     return records;
 }
 

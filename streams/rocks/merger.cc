@@ -4,13 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "streams/rocks/compaction.h"
 #include "streams/rocks/metrics.h"
 
 namespace vigie::streams::rocks {
 
 namespace {
 
-constexpr std::chrono::minutes kInterval{1};
+constexpr std::chrono::seconds kInterval{1};
+constexpr std::chrono::minutes kMergeInterval{1};
+constexpr std::size_t kCompactMin = 1000;  // Records appended since the last time.
 
 struct File {
     std::string first;
@@ -39,6 +42,7 @@ std::vector<File> files_of(rocksdb::DB& db, rocksdb::ColumnFamilyHandle& family)
 Merger::Merger(Engine& engine)
     : engine_(engine),
       files_(engine.metrics.gauge(metrics::kFiles)),
+      compacted_(engine.metrics.counter(metrics::kCompacted)),
       thread_("log-merger", [this](const std::stop_token& stop) { run(stop); }) {}
 
 Merger::~Merger() {
@@ -46,24 +50,60 @@ Merger::~Merger() {
 }
 
 void Merger::run(const std::stop_token& stop) {
+    SteadyTime merge_at = engine_.clock.steady();
     while (!stop.stop_requested()) {
-        std::vector<rocksdb::ColumnFamilyHandle*> families;
-        {
-            const std::scoped_lock lock(engine_.mutex);
-            for (const auto& [name, topic] : engine_.topics) {
-                families.insert(families.end(), topic->families.begin(), topic->families.end());
-            }
+        compact_all(stop);
+        if (engine_.clock.steady() >= merge_at) {
+            merge_all(stop);
+            merge_at = engine_.clock.steady() + kMergeInterval;
         }
-        // Partitions may share one.
-        std::sort(families.begin(), families.end());
-        families.erase(std::unique(families.begin(), families.end()), families.end());
-        std::size_t files = 0;
-        for (auto* family : families) {
-            if (!stop.stop_requested()) files += merge(*family);
-        }
-        files_.set(static_cast<double>(files));
         wait_for(kInterval, stop);
     }
+}
+
+void Merger::compact_all(const std::stop_token& stop) {
+    struct Due {
+        TopicLog* topic = nullptr;
+        std::int32_t index = 0;
+        Bus::Range range;
+    };
+    std::vector<Due> due;
+    {
+        const std::scoped_lock lock(engine_.mutex);
+        for (const auto& [name, topic] : engine_.topics) {
+            for (std::int32_t i = 0; topic->options.compacted && i < topic->partitions; ++i) {
+                due.push_back({topic.get(), i, {topic->log(i).begin(), topic->log(i).end()}});
+            }
+        }
+    }
+    for (const auto& [topic, index, range] : due) {
+        Compacted& last = last_[{topic->name, index}];
+        const auto appended = static_cast<std::size_t>(range.end - std::max(last.end, range.begin));
+        if (appended < std::max(kCompactMin, last.kept)) continue;
+        const auto kept = compact(engine_, *topic, index, range.end, canceled_);
+        if (stop.stop_requested()) return;
+        // When it fails, readers will say why; not again before there is more to do.
+        last = {range.end, kept ? *kept : last.kept};
+        if (kept) compacted_.add();
+    }
+}
+
+void Merger::merge_all(const std::stop_token& stop) {
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    {
+        const std::scoped_lock lock(engine_.mutex);
+        for (const auto& [name, topic] : engine_.topics) {
+            families.insert(families.end(), topic->families.begin(), topic->families.end());
+        }
+    }
+    // Partitions may share one.
+    std::sort(families.begin(), families.end());
+    families.erase(std::unique(families.begin(), families.end()), families.end());
+    std::size_t files = 0;
+    for (auto* family : families) {
+        if (!stop.stop_requested()) files += merge(*family);
+    }
+    files_.set(static_cast<double>(files));
 }
 
 // Every row of small files that is long enough. How many files the family had before.

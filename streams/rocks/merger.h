@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <stop_token>
 
 #include <rocksdb/db.h>
@@ -12,7 +13,8 @@ namespace vigie::streams::rocks {
 
 // Merges small files. Each start, and each log file that is full, makes one file for every family
 // with something in memory, and RocksDB never merges files that do not overlap: a quiet partition
-// would have thousands after some weeks. Files above kSmallBytes stay as they are. One thread.
+// would have thousands after some weeks. Files above kSmallBytes stay as they are. Also compacts
+// the compacted topics: each time as much was appended as was kept the last time. One thread.
 class Merger {
 public:
     static constexpr std::uint64_t kSmallBytes = std::uint64_t{2} << 20U;
@@ -24,10 +26,18 @@ public:
 
 private:
     void run(const std::stop_token& stop);
+    void merge_all(const std::stop_token& stop);
     std::size_t merge(rocksdb::ColumnFamilyHandle& family);
+    void compact_all(const std::stop_token& stop);
 
+    struct Compacted {
+        Offset end = 0;
+        std::size_t kept = 0;
+    };
     Engine& engine_;
     Gauge& files_;
+    Counter& compacted_;
+    std::map<Partition, Compacted> last_;
     std::atomic<bool> canceled_{false};
     Thread thread_;  // Last: it uses the rest until joined.
 };

@@ -20,6 +20,9 @@ inline constexpr MetricName kRefused{"vigie_streams_log_refused_total",
                                      "Appends and steps refused because a limit was reached."};
 inline constexpr MetricName kFiles{"vigie_streams_log_files",
                                    "Files that hold the embedded log's records."};
+inline constexpr MetricName kCompacted{
+    "vigie_streams_log_compactions_total",
+    "Times that a partition of a compacted topic was rid of replaced records."};
 inline constexpr MetricName kExpired{"vigie_streams_log_records_expired_total",
                                      "Records removed by retention."};
 

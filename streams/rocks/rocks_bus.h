@@ -21,7 +21,8 @@ struct Engine;
 
 // The embedded bus: everything in one folder, on one RocksDB. Appends and steps that wait at
 // the same moment share one synced write (docs/adr/0002-bus-and-store-layout.md). Records leave
-// by retention, whole segments at a time; compacted topics are kept in full.
+// by retention, whole segments at a time, or, on compacted topics, when a later one with their key
+// is there, some time later.
 class RocksBus final : public Bus {
 public:
     struct Options {

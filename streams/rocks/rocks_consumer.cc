@@ -139,7 +139,8 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
                                                                   .bytes_max = bytes_left}));
             Offset expected = held.next;
             for (Record& record : found) {
-                record.removed_before = record.offset - expected;
+                // By retention; the holes of a compacted topic are not said.
+                record.removed_before = std::max<Offset>(range.begin - expected, 0);
                 expected = record.offset + 1;
                 bytes_left -= std::min(bytes_left, bytes_of(record.message));
             }

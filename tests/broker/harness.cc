@@ -1,5 +1,11 @@
 #include "tests/broker/harness.h"
 
+#include <map>
+
+#include <librdkafka/rdkafka.h>
+
+#include "streams/kafka/client.h"
+
 namespace vigie::streams {
 
 namespace {
@@ -7,6 +13,14 @@ namespace {
 std::string next_prefix() {
     static int count = 0;
     return "t" + std::to_string(++count) + ".";
+}
+
+rd_kafka_conf_t* test_configuration(const Broker& broker) {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    std::string why(256, '\0');
+    REQUIRE(rd_kafka_conf_set(conf, "bootstrap.servers", broker.servers().c_str(), why.data(),
+                              why.size()) == RD_KAFKA_CONF_OK);
+    return conf;
 }
 
 }  // namespace
@@ -32,6 +46,32 @@ void KafkaHarness::open(const kafka::KafkaBus::Options& options) {
     auto opened = kafka::KafkaBus::open(options, clock, metrics, log);
     if (!opened) FAIL(opened.error().message);
     bus_ = *std::move(opened);
+}
+
+void KafkaHarness::compact_soon(const std::string& topic) {
+    using namespace kafka;
+    std::string why(256, '\0');
+    const Handle handle(
+        rd_kafka_new(RD_KAFKA_PRODUCER, test_configuration(broker_), why.data(), why.size()));
+    const Owned<rd_kafka_ConfigResource_t> resource(
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, (prefix_ + topic).c_str()));
+    for (const auto& [name, value] :
+         std::map<std::string, std::string>{{"cleanup.policy", "compact"},
+                                            {"segment.ms", "100"},
+                                            {"min.cleanable.dirty.ratio", "0.01"},
+                                            {"max.message.bytes", "2000000"}}) {
+        rd_kafka_ConfigResource_set_config(resource.get(), name.c_str(), value.c_str());
+    }
+    const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(handle.get()));
+    rd_kafka_ConfigResource_t* list = resource.get();
+    rd_kafka_AlterConfigs(handle.get(), &list, 1, nullptr, queue.get());
+    const Owned<rd_kafka_event_t> answer(rd_kafka_queue_poll(queue.get(), 20'000));
+    REQUIRE(answer != nullptr);
+    std::size_t count = 0;
+    const auto* resources = rd_kafka_AlterConfigs_result_resources(
+        rd_kafka_event_AlterConfigs_result(answer.get()), &count);
+    REQUIRE(count == 1);
+    REQUIRE(rd_kafka_ConfigResource_error(resources[0]) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 }  // namespace vigie::streams

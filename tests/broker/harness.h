@@ -24,6 +24,8 @@ public:
     void reopen() { open(options()); }
     void open(const kafka::KafkaBus::Options& options);
     void close() { bus_.reset(); }
+    // Has the brokers compact a topic as early as they can.
+    void compact_soon(const std::string& topic);
     // Of the topics on Kafka.
     const std::string& prefix() const { return prefix_; }
 

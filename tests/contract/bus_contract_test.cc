@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "streams/runtime.h"
 #include "tests/contract/buses.h"
 
 namespace vigie::streams {
@@ -430,6 +431,60 @@ CONTRACT("bus: many threads append, every answer is true, and nothing is lost or
         }
     }
     for (int t = 0; t < kThreads; ++t) CHECK(next[std::to_string(t)] == kEach);
+}
+
+CONTRACT("bus: a compacted topic keeps the newest record of each key and its offset") {
+    TestType harness;
+    const std::vector<TopicOptions> topics{{.name = "in", .compacted = true}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    harness.compact_soon("in");
+    std::map<std::string, std::string> expected;
+    int number = 0;
+    const auto append = [&](int count) {
+        std::vector<Message> messages;
+        for (int i = 0; i < count; ++i, ++number) {
+            const std::string key = "key" + std::to_string(number % 7);
+            messages.push_back(msg(key, std::to_string(number)));
+            expected[key] = messages.back().value;
+        }
+        REQUIRE(append_and_wait(harness.bus(), std::move(messages)).has_value());
+    };
+    for (int i = 0; i < 15; ++i) append(100);
+    const Waiting waiting(90s);
+    std::vector<Record> records;
+    do {
+        append(1);  // What is being written to is not compacted by Kafka.
+        records = records_on(harness.bus(), "in");
+        if (records.size() > 1000) wait_for(100ms, {});
+    } while (records.size() > 1000 && !waiting.over());
+    CHECK(records.size() < 1000);
+
+    harness.reopen();
+    // It may go on while we look: whoever reads finds the newest of each key, in order.
+    const auto check = [&](const std::vector<Record>& found) {
+        std::map<std::string, std::string> newest;
+        Offset last = -1;
+        for (const Record& record : found) {
+            CHECK(record.offset > last);
+            last = record.offset;
+            if (TestType::kDense) CHECK(record.message.value == std::to_string(record.offset));
+            CHECK(record.removed_before == 0);
+            newest[record.message.key] = record.message.value;
+        }
+        CHECK(newest == expected);
+    };
+    records = records_on(harness.bus(), "in");
+    check(records);
+    const auto range = *harness.bus().range({"in", 0});
+    CHECK(range.begin == 0);
+    CHECK(range.end >= number);
+    // A group, too; and from the middle of a hole.
+    TestListener listener;
+    const auto consumer = *harness.bus().subscribe({"g", {"in"}}, listener);
+    check(poll_records<TestType>(*consumer, records.size()));
+    const auto rest = harness.bus().read({"in", 0}, 1, kNow);
+    REQUIRE(rest.has_value());
+    check(*rest);
 }
 
 }  // namespace vigie::streams

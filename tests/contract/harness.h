@@ -64,6 +64,7 @@ public:
 
     Bus& bus() { return bus_; }
     void reopen() {}
+    void compact_soon(const std::string&) {}
     void set_full(bool full) { bus_.set_faults(Faults{.disk_full = full ? 1000U : 0U}); }
 
 private:
@@ -95,6 +96,7 @@ public:
         bus_ = *std::move(opened);
     }
     void close() { bus_.reset(); }
+    void compact_soon(const std::string&) {}
     void set_full(bool full) {
         auto changed = options();
         if (full) changed.disk_free_bytes_min = ~std::uint64_t{0};

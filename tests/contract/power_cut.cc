@@ -113,7 +113,7 @@ IOStatus PowerCutDisk::change() {
 void PowerCutDisk::created(const std::string& path) {
     const std::scoped_lock lock(mutex_);
     files_[path] = {};
-    names_.try_emplace(path, std::nullopt);
+    names_.emplace_back(path, std::nullopt);
 }
 
 void PowerCutDisk::written(const std::string& path, std::uint64_t size, bool synced) {
@@ -138,8 +138,8 @@ void PowerCutDisk::restore(Rng& rng) {
         std::filesystem::resize_file(path, kept);
         if (rng.below(2) == 0) std::filesystem::resize_file(path, file.size);  // With zeros.
     }
-    for (const auto& [path, before] : names_) {
-        if (rng.below(2) == 0) continue;
+    for (auto kept = rng.below(names_.size() + 1); names_.size() > kept; names_.pop_back()) {
+        const auto& [path, before] = names_.back();
         std::filesystem::remove(path);
         if (before) std::ofstream(path, std::ios::binary) << *before;
     }
@@ -189,7 +189,7 @@ IOStatus PowerCutDisk::DeleteFile(const std::string& path, const IOOptions& opti
     if (auto cut = change(); !cut.ok()) return cut;
     const std::scoped_lock lock(mutex_);
     files_.erase(path);
-    names_.erase(path);
+    std::erase_if(names_, [&](const auto& name) { return name.first == path; });
     return target()->DeleteFile(path, options, debug);
 }
 
@@ -208,8 +208,8 @@ IOStatus PowerCutDisk::RenameFile(const std::string& from, const std::string& to
         before.emplace(std::istreambuf_iterator<char>(old), std::istreambuf_iterator<char>());
     }
     if (const auto file = files_.extract(from); file) files_[to] = file.mapped();
-    names_.erase(from);
-    names_.insert_or_assign(to, std::move(before));
+    std::erase_if(names_, [&](const auto& name) { return name.first == from; });
+    names_.emplace_back(to, std::move(before));
     return target()->RenameFile(from, to, options, debug);
 }
 

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <rocksdb/file_system.h>
 
@@ -13,9 +15,10 @@
 
 namespace vigie::streams {
 
-// The machine's files until the power is cut, and then what a disk may have of them: what was
-// synced, any part of what was not, zeros where a file had grown and nothing was written yet; a
-// new or renamed file only if its folder was synced, and otherwise perhaps. Safe from any thread.
+// The machine's files until the power is cut, and then what a journaling file system may have of
+// them: what was synced, any part of what was not, zeros where a file had grown and nothing was
+// written yet; of the names that were made since their folder was synced, those up to some moment.
+// Safe from any thread.
 class PowerCutDisk final : public rocksdb::FileSystemWrapper {
 public:
     PowerCutDisk() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
@@ -71,7 +74,7 @@ private:
     mutable std::mutex mutex_;
     std::optional<std::uint64_t> left_;
     std::map<std::string, Written> files_;
-    std::map<std::string, Before> names_;
+    std::vector<std::pair<std::string, Before>> names_;  // In the order in which they were made.
 };
 
 }  // namespace vigie::streams

@@ -97,8 +97,8 @@ TEST_CASE("versions: a worker's row of a newer format stops it, and nothing is t
         Status on_record(const Record&, Context&) override { return {}; }
         Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
     };
-    // The watermark, and a timer.
-    const std::string row = GENERATE(std::string("w"), std::string("tname"));
+    // The watermark, a timer, and the end of a row.
+    const std::string row = GENERATE(std::string("w"), std::string("tname"), std::string("erow"));
     MemoryBus bus;
     REQUIRE(make_topics(bus).has_value());
     REQUIRE(append_and_wait(bus, {msg("", "1")}).has_value());

@@ -40,34 +40,80 @@ public:
     }
 };
 
+// Says what it finds in row "k", and then does as the record says.
+class Forgetting final : public Processor {
+public:
+    Status on_record(const Record& record, Context& context) override {
+        const std::string& word = record.message.value;
+        VIGIE_TRY_ASSIGN(const auto found, context.get("k"));
+        context.emit(msg("", found.value_or("gone"), "out"));
+        const EventTime until = record.message.event_time + 10s;
+        if (word == "one") context.put_until("k", "1", until);
+        if (word == "two") context.put_until("k", "2", until);
+        if (word == "for ever") context.put("k", "3");
+        if (word != "bad") return {};
+        context.put_until("k", "bad", record.message.event_time + 1s);
+        return fail(ErrorKind::kInvalid, "bad");
+    }
+    Status on_timer(std::string_view, EventTime, Context&) override {
+        return fail(ErrorKind::kCorrupt, "nobody set a timer");
+    }
+};
+
+// One record in a life of its own.
+template <class Harness>
+void live_through(Harness& harness, MetricsRegistry& metrics, const Worker::Options& options,
+                  const Message& message) {
+    const TestClock clock;
+    MemoryLog log;
+    REQUIRE(append_and_wait(harness.bus(), {message}).has_value());
+    auto worker = *Worker::open(harness.bus(), options, metrics, log, clock);
+    const Waiting waiting(Harness::kPatience);
+    std::size_t records = 0;
+    do {
+        const auto done = worker->step(kNow);
+        REQUIRE(done.has_value());
+        records += *done;
+    } while (records == 0 && !waiting.over());
+    REQUIRE(records == 1);
+}
+
 }  // namespace
+
+CONTRACT("worker: a row with an end is gone when event time gets there, not before") {
+    TestType harness;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    MetricsRegistry metrics;
+    Worker::Options options;
+    options.stage = "forget";
+    options.subscription = {"forget", {"in"}};
+    options.make_processor = [](const Partition&) { return std::make_unique<Forgetting>(); };
+    const std::vector<Message> script{timed("one", 1),   timed("look", 5),      timed("bad", 6),
+                                      timed("look", 10), timed("look", 11),     timed("one", 12),
+                                      timed("two", 15),  timed("look", 23),     timed("look", 25),
+                                      timed("one", 26),  timed("for ever", 27), timed("look", 60)};
+    for (const Message& message : script) {
+        live_through(harness, metrics, options, message);
+        harness.reopen();
+    }
+    CHECK(values_on(harness.bus(), "out") ==
+          Values{"gone", "1", "1", "gone", "gone", "1", "2", "gone", "gone", "1", "3"});
+    CHECK(values_on(harness.bus(), "vigie.deadletter").size() == 1);
+}
 
 CONTRACT("worker: state, timers, watermark and dead letters survive reopening") {
     TestType harness;
     REQUIRE(make_topics(harness.bus()).has_value());
-    TestClock clock;
     MetricsRegistry metrics;
-    MemoryLog log;
+    Worker::Options options;
+    options.stage = "count";
+    options.subscription = {"count", {"in"}};
+    options.make_processor = [](const Partition&) { return std::make_unique<Counting>(); };
     const std::vector<Message> script{timed("a", 1),    timed("set", 5), timed("bad", 6),
                                       timed("late", 2), timed("b", 14),  timed("c", 15),
                                       timed("d", 16)};
     for (const Message& message : script) {
-        REQUIRE(append_and_wait(harness.bus(), {message}).has_value());
-        Worker::Options options;
-        options.stage = "count";
-        options.subscription = {"count", {"in"}};
-        options.make_processor = [](const Partition&) { return std::make_unique<Counting>(); };
-        {
-            auto worker = *Worker::open(harness.bus(), options, metrics, log, clock);
-            const Waiting waiting(TestType::kPatience);
-            std::size_t records = 0;
-            do {
-                const auto done = worker->step(kNow);
-                REQUIRE(done.has_value());
-                records += *done;
-            } while (records == 0 && !waiting.over());
-            REQUIRE(records == 1);
-        }
+        live_through(harness, metrics, options, message);
         harness.reopen();
     }
     CHECK(values_on(harness.bus(), "out") ==
