@@ -48,6 +48,7 @@ void read_bus(Section& section, Config& config) {
     const bool on_kafka = section.has("kafka");
     auto properties = section.text_map("kafka");
     KafkaOptions options;
+    options.state_folder = config.data + "/state";
     options.prefix = section.text("topic_prefix");
     options.instance = section.text("instance");
     options.replication_factor =

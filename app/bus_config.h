@@ -5,7 +5,7 @@
 
 namespace vigie::app {
 
-// `bus`: the log in the data folder, or on Kafka.
+// `bus`: the log in the data folder, or on Kafka. config.data is known.
 void read_bus(Section& section, Config& config);
 
 }  // namespace vigie::app

@@ -27,7 +27,6 @@ Result<std::unique_ptr<LogAccess>> LogAccess::open(const LogPlace& place, Intent
     if (!config) {
         return fail(ErrorKind::kInvalid, fmt::format("{}", fmt::join(config.error().lines, "\n")));
     }
-    if (config->kafka) config->kafka->state_folder = config->data + "/state";
     VIGIE_TRY(config->kafka ? access->open_kafka(*std::move(config->kafka))
                             : access->open_folder(config->data, intent));
     return access;

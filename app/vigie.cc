@@ -139,9 +139,7 @@ Status Vigie::Parts::open_embedded() {
 // The installation is on the brokers: a data folder that is new beside it has lost its switch.
 Status Vigie::Parts::open_kafka() {
     VIGIE_TRY(check_move(config.data));
-    auto options = *config.kafka;
-    options.state_folder = config.data + "/state";
-    VIGIE_TRY_ASSIGN(bus, streams::kafka::KafkaBus::open(std::move(options), clock, metrics, log));
+    VIGIE_TRY_ASSIGN(bus, streams::kafka::KafkaBus::open(*config.kafka, clock, metrics, log));
     const auto signals = bus->partition_count(schemas::topics::kSignals);
     if (!signals && signals.error().kind != ErrorKind::kNotFound) return fail(signals.error());
     return restore_kill_switch(signals.has_value());

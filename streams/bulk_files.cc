@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "core/bytes.h"
 #include "core/crc32c.h"
 #include "core/id.h"
 
@@ -48,18 +49,6 @@ std::unexpected<Error> failed(std::string_view doing, const std::string& path) {
                 fmt::format("{} {}: {}", doing, path, std::generic_category().message(code)));
 }
 
-void add_big_endian(std::string& out, std::uint64_t value, int bytes) {
-    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
-        out += static_cast<char>((value >> shift) & 0xffU);
-    }
-}
-
-std::uint64_t big_endian(std::string_view bytes) {
-    std::uint64_t value = 0;
-    for (const char c : bytes) value = value << 8U | static_cast<unsigned char>(c);
-    return value;
-}
-
 Status write_all(int descriptor, std::string_view bytes, const std::string& path) {
     while (!bytes.empty()) {
         const ssize_t written = write(descriptor, bytes.data(), bytes.size());
@@ -72,8 +61,8 @@ Status write_all(int descriptor, std::string_view bytes, const std::string& path
 
 Status write_file(const std::string& path, std::string_view bytes, bool sync) {
     std::string head(kMagic);
-    add_big_endian(head, bytes.size(), 8);
-    add_big_endian(head, crc32c(bytes), 4);
+    put_u64(head, bytes.size());
+    put_u32(head, crc32c(bytes));
     const File file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (file.get() < 0) return failed("create", path);
     VIGIE_TRY(write_all(file.get(), head, path));
@@ -158,10 +147,11 @@ Result<std::string> BulkFiles::load(std::string_view owner, std::string_view nam
     if (!file) return useless("is not here");
     std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (bytes.size() < kHeadBytes || !bytes.starts_with(kMagic)) return useless("is damaged");
-    const auto length = big_endian(std::string_view(bytes).substr(kMagic.size(), 8));
-    const auto check = big_endian(std::string_view(bytes).substr(kMagic.size() + 8, 4));
+    std::string_view head = std::string_view(bytes).substr(kMagic.size(), kHeadBytes);
+    const auto length = take_u64(head);
+    const auto check = take_u32(head);
     bytes.erase(0, kHeadBytes);
-    if (bytes.size() != length || crc32c(bytes) != check) return useless("is damaged");
+    if (bytes.size() != *length || crc32c(bytes) != *check) return useless("is damaged");
     return bytes;
 }
 

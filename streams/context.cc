@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "core/bytes.h"
+
 namespace vigie::streams {
 
 namespace {
@@ -26,10 +28,7 @@ std::string row_of(char owner, std::string_view key) {
 
 std::string encode_time(EventTime at) {
     std::string bytes(1, kFormat);
-    const auto micros = static_cast<std::uint64_t>(micros_of(at));
-    for (unsigned shift = 64; shift != 0; shift -= 8) {
-        bytes += static_cast<char>(micros >> (shift - 8) & 0xffU);
-    }
+    put_u64(bytes, static_cast<std::uint64_t>(micros_of(at)));
     return bytes;
 }
 
@@ -38,9 +37,8 @@ Result<EventTime> decode_time(std::string_view row, std::string_view bytes) {
         return fail(ErrorKind::kCorrupt,
                     fmt::format("state row '{}' is not a time of format 1", row));
     }
-    std::uint64_t micros = 0;
-    for (const char c : bytes.substr(1)) micros = micros << 8U | static_cast<unsigned char>(c);
-    return event_time_from_micros(static_cast<std::int64_t>(micros));
+    bytes.remove_prefix(1);
+    return event_time_from_micros(static_cast<std::int64_t>(*take_u64(bytes)));
 }
 
 }  // namespace

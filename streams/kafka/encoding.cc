@@ -5,42 +5,13 @@
 
 #include <fmt/format.h>
 
+#include "core/bytes.h"
+
 namespace vigie::streams::kafka {
 
 namespace {
 
 constexpr char kSavedFormat = 1;
-
-template <class Number>
-void put(std::string& out, Number value) {
-    for (std::size_t left = sizeof(Number); left > 0; --left) {
-        out.push_back(static_cast<char>(static_cast<unsigned char>(value >> (8U * (left - 1)))));
-    }
-}
-
-template <class Number>
-std::optional<Number> take(std::string_view& bytes) {
-    if (bytes.size() < sizeof(Number)) return std::nullopt;
-    Number value = 0;
-    for (std::size_t i = 0; i < sizeof(Number); ++i) {
-        value = static_cast<Number>(value << 8U | static_cast<unsigned char>(bytes[i]));
-    }
-    bytes.remove_prefix(sizeof(Number));
-    return value;
-}
-
-void put_text(std::string& out, std::string_view text) {
-    put(out, static_cast<std::uint32_t>(text.size()));
-    out += text;
-}
-
-std::optional<std::string_view> take_text(std::string_view& bytes) {
-    const auto size = take<std::uint32_t>(bytes);
-    if (!size || bytes.size() < *size) return std::nullopt;
-    const std::string_view text = bytes.substr(0, *size);
-    bytes.remove_prefix(*size);
-    return text;
-}
 
 std::string_view view_of(const void* bytes, std::size_t size) {
     return bytes == nullptr ? std::string_view{}
@@ -113,11 +84,11 @@ std::vector<Outgoing> encode_state(const StateChange& change, const std::string&
     for (std::size_t part = 0; part < std::max(parts, change.parts_before); ++part) {
         Outgoing record{topic, partition, to_string(change.input), std::nullopt, {}};
         record.key.push_back('\0');
-        put(record.key, static_cast<std::uint32_t>(part));
+        put_u32(record.key, static_cast<std::uint32_t>(part));
         record.key += change.key;
         if (part < parts) {
             std::string& value = record.value.emplace(1, kStateFormat);
-            if (part == 0) put(value, static_cast<std::uint32_t>(parts));
+            if (part == 0) put_u32(value, static_cast<std::uint32_t>(parts));
             value.append(*change.value, part * kPartBytes, kPartBytes);
         }
         records.push_back(std::move(record));
@@ -129,7 +100,7 @@ std::optional<StateDecoder::Key> StateDecoder::parse_key(std::string_view key) {
     const std::size_t end = key.find('\0');
     if (end == std::string_view::npos) return std::nullopt;
     std::string_view rest = key.substr(end + 1);
-    const auto part = take<std::uint32_t>(rest);
+    const auto part = take_u32(rest);
     if (!part) return std::nullopt;
     return Key{std::string(key.substr(0, end)), *part, std::string(rest)};
 }
@@ -154,7 +125,7 @@ Result<StateDecoder::Rows> StateDecoder::finish() && {
     Rows rows;
     for (auto& [key, parts] : parts_) {
         std::string_view first = parts.contains(0) ? parts.at(0) : std::string_view{};
-        const auto count = take<std::uint32_t>(first);
+        const auto count = take_u32(first);
         // The parts come in order: so many, the last one numbered so, leave no room for a gap.
         if (!count || *count != parts.size() || parts.rbegin()->first + 1 != *count) {
             return fail(ErrorKind::kCorrupt,
@@ -173,7 +144,7 @@ void StateDecoder::start_from(Rows rows) {
     for (auto& [key, value] : rows) {
         auto& parts = parts_[key];
         const auto count = static_cast<std::uint32_t>(state_parts(value.size()));
-        put(parts[0], count);
+        put_u32(parts[0], count);
         parts[0].append(value, 0, kPartBytes);
         for (std::uint32_t part = 1; part < count; ++part) {
             parts[part] = value.substr(part * kPartBytes, kPartBytes);
@@ -187,8 +158,8 @@ std::string encode_saved_state(std::string_view cluster_id, WallTime at, Offset 
                                const StateDecoder::Rows& rows) {
     std::string bytes(1, kSavedFormat);
     put_text(bytes, cluster_id);
-    put(bytes, static_cast<std::uint64_t>(at.time_since_epoch().count()));
-    put(bytes, static_cast<std::uint64_t>(next));
+    put_u64(bytes, static_cast<std::uint64_t>(at.time_since_epoch().count()));
+    put_u64(bytes, static_cast<std::uint64_t>(next));
     for (const auto& [key, value] : rows) {
         put_text(bytes, key);
         put_text(bytes, value);
@@ -200,8 +171,8 @@ std::optional<SavedState> decode_saved_state(std::string_view bytes) {
     if (bytes.empty() || bytes.front() != kSavedFormat) return std::nullopt;
     bytes.remove_prefix(1);
     const auto cluster_id = take_text(bytes);
-    const auto at = take<std::uint64_t>(bytes);
-    const auto next = take<std::uint64_t>(bytes);
+    const auto at = take_u64(bytes);
+    const auto next = take_u64(bytes);
     if (!cluster_id || !at || !next) return std::nullopt;
     SavedState saved{std::string(*cluster_id),
                      WallTime{std::chrono::milliseconds{static_cast<std::int64_t>(*at)}},

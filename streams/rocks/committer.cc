@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <rocksdb/convenience.h>
 
+#include "core/bytes.h"
 #include "streams/checks.h"
 #include "streams/rocks/metrics.h"
 

@@ -1,30 +1,13 @@
 #include "streams/rocks/encoding.h"
 
-#include <array>
-
 #include <fmt/format.h>
 
+#include "core/bytes.h"
 #include "core/crc32c.h"
 
 namespace vigie::streams::rocks {
 
 namespace {
-
-void store_u32(char* out, std::uint32_t value) {
-    for (unsigned shift = 32; shift != 0; shift -= 8) {
-        *out++ = static_cast<char>(value >> (shift - 8) & 0xffU);
-    }
-}
-
-void put_text(std::string& out, std::string_view text) {
-    put_u32(out, static_cast<std::uint32_t>(text.size()));
-    out += text;
-}
-
-std::optional<std::string_view> take_text(std::string_view& bytes) {
-    const auto size = take_u32(bytes);
-    return size ? take_bytes(bytes, *size) : std::nullopt;
-}
 
 std::uint64_t as_unsigned(std::int64_t value) {
     return static_cast<std::uint64_t>(value);
@@ -50,19 +33,6 @@ bool decode_body(std::string_view body, Message& message) {
 }
 
 }  // namespace
-
-void put_u32(std::string& out, std::uint32_t value) {
-    std::array<char, 4> bytes{};
-    store_u32(bytes.data(), value);
-    out.append(bytes.data(), bytes.size());
-}
-
-void put_u64(std::string& out, std::uint64_t value) {
-    std::array<char, 8> bytes{};
-    store_u32(bytes.data(), static_cast<std::uint32_t>(value >> 32U));
-    store_u32(bytes.data() + 4, static_cast<std::uint32_t>(value));
-    out.append(bytes.data(), bytes.size());
-}
 
 std::string chunk_key(std::int32_t partition, Offset base) {
     std::string key;

@@ -14,32 +14,6 @@ namespace vigie::streams::rocks {
 
 inline constexpr char kFormat = 1;  // First byte of every value.
 
-void put_u32(std::string& out, std::uint32_t value);
-void put_u64(std::string& out, std::uint64_t value);
-
-// Takes from the front of `bytes`; nullopt when there are too few. Inline: a reader calls them
-// ten times for each record.
-inline std::optional<std::string_view> take_bytes(std::string_view& bytes, std::size_t count) {
-    if (bytes.size() < count) return std::nullopt;
-    const std::string_view taken = bytes.substr(0, count);
-    bytes.remove_prefix(count);
-    return taken;
-}
-
-inline std::optional<std::uint32_t> take_u32(std::string_view& bytes) {
-    const auto taken = take_bytes(bytes, 4);
-    if (!taken) return std::nullopt;
-    std::uint32_t value = 0;
-    for (const char c : *taken) value = value << 8U | static_cast<unsigned char>(c);
-    return value;
-}
-
-inline std::optional<std::uint64_t> take_u64(std::string_view& bytes) {
-    if (bytes.size() < 8) return std::nullopt;
-    const std::uint64_t high = *take_u32(bytes);
-    return high << 32U | *take_u32(bytes);
-}
-
 // Key of a chunk in its topic's column family.
 std::string chunk_key(std::int32_t partition, Offset base);
 struct ChunkKey {

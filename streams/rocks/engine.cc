@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/bytes.h"
 #include "streams/checks.h"
 
 namespace vigie::streams::rocks {

@@ -23,6 +23,10 @@ inline constexpr MetricName kFiles{"vigie_streams_log_files",
 inline constexpr MetricName kCompacted{
     "vigie_streams_log_compactions_total",
     "Times that a partition of a compacted topic was rid of replaced records."};
+// Label `of`: merge, compaction.
+inline constexpr MetricName kMaintenanceFailed{
+    "vigie_streams_log_maintenance_failed_total",
+    "Times that small files were not merged, or a partition was not compacted."};
 inline constexpr MetricName kExpired{"vigie_streams_log_records_expired_total",
                                      "Records removed by retention."};
 

@@ -8,14 +8,14 @@
 #include "streams/checks.h"
 #include "streams/rocks/committer.h"
 #include "streams/rocks/engine.h"
-#include "streams/rocks/merger.h"
+#include "streams/rocks/maintenance.h"
 #include "streams/rocks/rocks_consumer.h"
 
 namespace vigie::streams::rocks {
 
 RocksBus::RocksBus(std::unique_ptr<Engine> engine)
     : engine_(std::move(engine)),
-      merger_(engine_->options.read_only ? nullptr : std::make_unique<Merger>(*engine_)),
+      maintenance_(engine_->options.read_only ? nullptr : std::make_unique<Maintenance>(*engine_)),
       committer_(std::make_unique<Committer>(*engine_)) {}
 
 RocksBus::~RocksBus() = default;

@@ -16,7 +16,7 @@ class Env;
 namespace vigie::streams::rocks {
 
 class Committer;
-class Merger;
+class Maintenance;
 struct Engine;
 
 // The embedded bus: everything in one folder, on one RocksDB. Appends and steps that wait at
@@ -68,8 +68,8 @@ private:
     explicit RocksBus(std::unique_ptr<Engine> engine);
 
     const std::unique_ptr<Engine> engine_;
-    // Last: their threads use the engine. No merger when read only.
-    const std::unique_ptr<Merger> merger_;
+    // Last: their threads use the engine. None when read only.
+    const std::unique_ptr<Maintenance> maintenance_;
     const std::unique_ptr<Committer> committer_;
 };
 

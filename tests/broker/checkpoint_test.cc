@@ -49,17 +49,7 @@ struct Life {
             member->commit({.input = kIn, .next = 0, .state = std::move(changes), .outputs = {}});
         if (!done) FAIL(done.error().message);
     }
-    Changes rows() const {
-        Changes rows;
-        REQUIRE(member->store(kIn)
-                    .scan("",
-                          [&](std::string_view key, std::string_view value) {
-                              rows[std::string(key)] = std::string(value);
-                              return true;
-                          })
-                    .has_value());
-        return rows;
-    }
+    Changes rows() const { return rows_of(member->store(kIn)); }
     std::uint64_t records_read() {
         return numbers.counter(metrics::kRestored, {{"group", "g"}}).value();
     }
@@ -192,6 +182,37 @@ TEST_CASE("kafka: state is saved while it changes, not only at the end", "[broke
     Life next(harness, killed.path(), harness.clock);
     CHECK(next.rows() == rows);
     CHECK(next.records_read() == 0);
+}
+
+TEST_CASE("kafka: a large snapshot is a file of this machine, a small one is everywhere",
+          "[broker]") {
+    KafkaHarness harness;
+    REQUIRE(make_topics(harness.bus(), 2).has_value());
+    const TempFolder here;
+    const TempFolder elsewhere;
+    const std::string large(std::size_t{5} << 20U, 'l');
+    std::string small_one;
+    std::string large_one;
+    {
+        const Life life(harness, here.path(), harness.clock);
+        small_one = *life.member->save_bulk(kIn, "small");
+        large_one = *life.member->save_bulk(kIn, large);
+        CHECK(large_one.size() < 1000);
+    }
+    {
+        const Life life(harness, here.path(), harness.clock);
+        CHECK(*life.member->load_bulk(kIn, small_one) == "small");
+        CHECK(*life.member->load_bulk(kIn, large_one) == large);
+        CHECK(life.member->load_bulk({"in", 0}, large_one).error().kind == ErrorKind::kInvalid);
+        const std::string newer = *life.member->save_bulk(kIn, large + "2");
+        life.member->keep_bulk(kIn, newer);
+        CHECK(life.member->load_bulk(kIn, large_one).error().kind == ErrorKind::kInvalid);
+        CHECK(*life.member->load_bulk(kIn, newer) == large + "2");
+        large_one = newer;
+    }
+    const Life life(harness, elsewhere.path(), harness.clock);
+    CHECK(*life.member->load_bulk(kIn, small_one) == "small");
+    CHECK(life.member->load_bulk(kIn, large_one).error().kind == ErrorKind::kInvalid);
 }
 
 }  // namespace vigie::streams

@@ -15,14 +15,6 @@ std::string next_prefix() {
     return "t" + std::to_string(++count) + ".";
 }
 
-rd_kafka_conf_t* test_configuration(const Broker& broker) {
-    rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    std::string why(256, '\0');
-    REQUIRE(rd_kafka_conf_set(conf, "bootstrap.servers", broker.servers().c_str(), why.data(),
-                              why.size()) == RD_KAFKA_CONF_OK);
-    return conf;
-}
-
 }  // namespace
 
 KafkaHarness::KafkaHarness(Broker& broker) : broker_(broker), prefix_(next_prefix()) {
@@ -50,9 +42,9 @@ void KafkaHarness::open(const kafka::KafkaBus::Options& options) {
 
 void KafkaHarness::compact_soon(const std::string& topic) {
     using namespace kafka;
-    std::string why(256, '\0');
-    const Handle handle(
-        rd_kafka_new(RD_KAFKA_PRODUCER, test_configuration(broker_), why.data(), why.size()));
+    Hooks hooks(log);
+    const Handle handle =
+        *open_handle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", broker_.servers()}}, {}, hooks);
     const Owned<rd_kafka_ConfigResource_t> resource(
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, (prefix_ + topic).c_str()));
     for (const auto& [name, value] :

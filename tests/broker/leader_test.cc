@@ -21,11 +21,10 @@ namespace {
 
 // The node that leads a partition, counted as Broker does; -1: nobody.
 int leader_of(const std::string& servers, const std::string& topic, int partition) {
-    rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    char reason[256];
-    REQUIRE(rd_kafka_conf_set(conf, "bootstrap.servers", servers.c_str(), reason, sizeof reason) ==
-            RD_KAFKA_CONF_OK);
-    const kafka::Handle handle(rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason));
+    MemoryLog log;
+    kafka::Hooks hooks(log);
+    const kafka::Handle handle =
+        *kafka::open_handle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", servers}}, {}, hooks);
     const kafka::Owned<rd_kafka_topic_t> named(
         rd_kafka_topic_new(handle.get(), topic.c_str(), nullptr));
     const rd_kafka_metadata_t* metadata = nullptr;

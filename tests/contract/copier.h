@@ -8,6 +8,16 @@
 
 namespace vigie::streams {
 
+// A stage of that name and group on `in`, with a processor of this type for each partition.
+template <class P>
+Worker::Options stage_of(const std::string& name) {
+    Worker::Options options;
+    options.stage = name;
+    options.subscription = {name, {"in"}};
+    options.make_processor = [](const Partition&) { return std::make_unique<P>(); };
+    return options;
+}
+
 // Copies `in` to `out` and says of each record how many it has seen on its partition,
 // "value=count": from that one can tell whether each step happened exactly once.
 inline Worker::Options copier() {
@@ -21,11 +31,7 @@ inline Worker::Options copier() {
         }
         Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
     };
-    Worker::Options options;
-    options.stage = "copy";
-    options.subscription = {"copy", {"in"}};
-    options.make_processor = [](const Partition&) { return std::make_unique<Copier>(); };
-    return options;
+    return stage_of<Copier>("copy");
 }
 
 }  // namespace vigie::streams

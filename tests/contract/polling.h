@@ -61,4 +61,14 @@ bool stays_empty(Consumer& consumer) {
     return true;
 }
 
+inline Changes rows_of(const Store& store) {
+    Changes rows;
+    const auto scanned = store.scan("", [&](std::string_view key, std::string_view value) {
+        rows[std::string(key)] = std::string(value);
+        return true;
+    });
+    if (!scanned) FAIL(scanned.error().message);
+    return rows;
+}
+
 }  // namespace vigie::streams

@@ -1,7 +1,4 @@
 // The embedded log after power cuts: at any change that it makes to its disk, also while it opens.
-
-#include <cstdlib>
-
 #include <fmt/format.h>
 #include <rocksdb/env.h>
 #include <catch2/catch.hpp>
@@ -56,11 +53,10 @@ TEST_CASE("rocks: after a power cut everything acknowledged is there, once, and 
     harness.close();
     const auto disk = std::make_shared<PowerCutDisk>();
     const auto env = rocksdb::NewCompositeEnv(disk);
-    const char* seed = std::getenv("VIGIE_TEST_SEED");
-    Rng rng(seed == nullptr ? 11 : std::stoull(seed));
+    Rng rng(GENERATE(1U, 2U, 3U));
     std::int64_t first = 0;
     int never_opened = 0;
-    for (int round = 0; round < 40; ++round) {
+    for (int round = 0; round < 20; ++round) {
         disk->cut_after(1 + rng.below(300));
         std::int64_t acknowledged = first;
         {
@@ -92,9 +88,9 @@ TEST_CASE("rocks: after a power cut everything acknowledged is there, once, and 
         harness.close();
     }
     // Both happened: cuts amid appends, and amid opening.
-    CHECK(first > 500);
+    CHECK(first > 200);
     CHECK(never_opened > 0);
-    CHECK(never_opened < 30);
+    CHECK(never_opened < 15);
 }
 
 }  // namespace vigie::streams::rocks

@@ -8,7 +8,7 @@
 
 #include "core/rng.h"
 #include "streams/rocks/encoding.h"
-#include "streams/rocks/merger.h"
+#include "streams/rocks/maintenance.h"
 #include "streams/worker.h"
 #include "tests/contract/child.h"
 #include "tests/contract/copier.h"
@@ -435,7 +435,7 @@ TEST_CASE("rocks: many small files become few, and their records stay", "[contra
         }
         return count;
     };
-    constexpr std::size_t kStarts = 3 * Merger::kFilesMin;
+    constexpr std::size_t kStarts = 3 * Maintenance::kFilesMin;
     std::size_t most = 0;
     Values expected;
     for (std::size_t i = 0; i < kStarts; ++i) {
@@ -444,10 +444,10 @@ TEST_CASE("rocks: many small files become few, and their records stay", "[contra
         harness.reopen();
         most = std::max(most, files());
     }
-    CHECK(most > Merger::kFilesMin);
+    CHECK(most > Maintenance::kFilesMin);
     const Waiting waiting(20s);
-    while (files() >= Merger::kFilesMin + 8 && !waiting.over()) wait_for(10ms, {});
-    CHECK(files() < Merger::kFilesMin + 8);
+    while (files() >= Maintenance::kFilesMin + 8 && !waiting.over()) wait_for(10ms, {});
+    CHECK(files() < Maintenance::kFilesMin + 8);
     CHECK(values_on(harness.bus(), "in") == expected);
     harness.reopen();
     CHECK(values_on(harness.bus(), "in") == expected);
@@ -481,6 +481,63 @@ TEST_CASE("rocks: a topic whose partitions share a column family stays readable"
         CHECK(records[0].message.value == "new");
         CHECK(records[0].offset == 1);
     }
+}
+
+TEST_CASE("rocks: the folder says what a program must know to open it", "[contract]") {
+    RocksHarness harness;
+    const auto format = [&] {
+        harness.close();
+        std::string found;
+        const Change look = [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* handle) {
+            VIGIE_ASSERT(db.Get({}, handle, std::string(kFormatKey), &found).ok());
+        };
+        tamper(harness.options().path, look, "default");
+        harness.reopen();
+        return found;
+    };
+    REQUIRE(make_topics(harness.bus()).has_value());
+    CHECK(format() == std::string(1, kSharedFamilies));
+    REQUIRE(harness.bus()
+                .ensure_topics(std::vector<TopicOptions>{{.name = "wide", .partitions = 2}})
+                .has_value());
+    CHECK(format() == std::string(1, kFamilyEach));
+}
+
+TEST_CASE("rocks: a poll is bounded over all partitions", "[contract]") {
+    RocksHarness harness;
+    REQUIRE(make_topics(harness.bus(), 4).has_value());
+    constexpr std::size_t kBytes = 900'000;
+    for (int i = 0; i < 40; ++i) {
+        const Message message = msg("key" + std::to_string(i), std::string(kBytes, 'x'));
+        REQUIRE(append_and_wait(harness.bus(), {message}).has_value());
+    }
+    TestListener listener;
+    const auto consumer = *harness.bus().subscribe({"g", {"in"}}, listener);
+    std::size_t seen = 0;
+    while (seen < 40) {
+        const auto records = poll_once(*consumer);
+        REQUIRE_FALSE(records.empty());
+        CHECK(records.size() * kBytes <= (std::size_t{16} << 20U) + kBytes);
+        seen += records.size();
+    }
+    CHECK(seen == 40);
+}
+
+TEST_CASE("rocks: without retention nothing is removed, however old it is", "[contract]") {
+    RocksHarness harness;
+    const std::vector<TopicOptions> topics{{.name = "in", .retention = 100s}, {.name = "out"}};
+    REQUIRE(harness.bus().ensure_topics(topics).has_value());
+    REQUIRE(append_and_wait(harness.bus(), {msg("", "old")}).has_value());
+    auto options = harness.options();
+    options.retain = false;
+    harness.open(options);
+    for (int i = 0; i < 10; ++i) {
+        harness.clock.advance(1000s);
+        REQUIRE(append_and_wait(harness.bus(), {msg("", "tick", "out")}).has_value());
+    }
+    CHECK(values_on(harness.bus(), "in") == Values{"old"});
+    harness.reopen();
+    run_retention(harness, [&] { return harness.bus().range({"in", 0})->begin == 1; });
 }
 
 TEST_CASE("rocks: closing answers everything that waits", "[contract]") {

@@ -3,6 +3,7 @@
 
 #include "streams/worker.h"
 #include "tests/contract/buses.h"
+#include "tests/contract/copier.h"
 
 namespace vigie::streams {
 
@@ -84,16 +85,12 @@ CONTRACT("worker: a row with an end is gone when event time gets there, not befo
     TestType harness;
     REQUIRE(make_topics(harness.bus()).has_value());
     MetricsRegistry metrics;
-    Worker::Options options;
-    options.stage = "forget";
-    options.subscription = {"forget", {"in"}};
-    options.make_processor = [](const Partition&) { return std::make_unique<Forgetting>(); };
     const std::vector<Message> script{timed("one", 1),   timed("look", 5),      timed("bad", 6),
                                       timed("look", 10), timed("look", 11),     timed("one", 12),
                                       timed("two", 15),  timed("look", 23),     timed("look", 25),
                                       timed("one", 26),  timed("for ever", 27), timed("look", 60)};
     for (const Message& message : script) {
-        live_through(harness, metrics, options, message);
+        live_through(harness, metrics, stage_of<Forgetting>("forget"), message);
         harness.reopen();
     }
     CHECK(values_on(harness.bus(), "out") ==
@@ -105,15 +102,11 @@ CONTRACT("worker: state, timers, watermark and dead letters survive reopening") 
     TestType harness;
     REQUIRE(make_topics(harness.bus()).has_value());
     MetricsRegistry metrics;
-    Worker::Options options;
-    options.stage = "count";
-    options.subscription = {"count", {"in"}};
-    options.make_processor = [](const Partition&) { return std::make_unique<Counting>(); };
     const std::vector<Message> script{timed("a", 1),    timed("set", 5), timed("bad", 6),
                                       timed("late", 2), timed("b", 14),  timed("c", 15),
                                       timed("d", 16)};
     for (const Message& message : script) {
-        live_through(harness, metrics, options, message);
+        live_through(harness, metrics, stage_of<Counting>("count"), message);
         harness.reopen();
     }
     CHECK(values_on(harness.bus(), "out") ==

@@ -1,4 +1,4 @@
-#include "streams/rocks/merger.h"
+#include "streams/rocks/maintenance.h"
 
 #include <algorithm>
 #include <string>
@@ -29,7 +29,7 @@ std::vector<File> files_of(rocksdb::DB& db, rocksdb::ColumnFamilyHandle& family)
     for (const auto& level : meta.levels) {
         for (const auto& file : level.files) {
             files.push_back({file.smallestkey, file.largestkey,
-                             file.size < Merger::kSmallBytes && !file.being_compacted});
+                             file.size < Maintenance::kSmallBytes && !file.being_compacted});
         }
     }
     std::sort(files.begin(), files.end(),
@@ -39,17 +39,20 @@ std::vector<File> files_of(rocksdb::DB& db, rocksdb::ColumnFamilyHandle& family)
 
 }  // namespace
 
-Merger::Merger(Engine& engine)
+Maintenance::Maintenance(Engine& engine)
     : engine_(engine),
       files_(engine.metrics.gauge(metrics::kFiles)),
       compacted_(engine.metrics.counter(metrics::kCompacted)),
-      thread_("log-merger", [this](const std::stop_token& stop) { run(stop); }) {}
+      merges_failed_(engine.metrics.counter(metrics::kMaintenanceFailed, {{"of", "merge"}})),
+      compactions_failed_(
+          engine.metrics.counter(metrics::kMaintenanceFailed, {{"of", "compaction"}})),
+      thread_("log-maintenance", [this](const std::stop_token& stop) { run(stop); }) {}
 
-Merger::~Merger() {
+Maintenance::~Maintenance() {
     canceled_ = true;
 }
 
-void Merger::run(const std::stop_token& stop) {
+void Maintenance::run(const std::stop_token& stop) {
     SteadyTime merge_at = engine_.clock.steady();
     while (!stop.stop_requested()) {
         compact_all(stop);
@@ -61,7 +64,7 @@ void Merger::run(const std::stop_token& stop) {
     }
 }
 
-void Merger::compact_all(const std::stop_token& stop) {
+void Maintenance::compact_all(const std::stop_token& stop) {
     struct Due {
         TopicLog* topic = nullptr;
         std::int32_t index = 0;
@@ -84,11 +87,11 @@ void Merger::compact_all(const std::stop_token& stop) {
         if (stop.stop_requested()) return;
         // When it fails, readers will say why; not again before there is more to do.
         last = {range.end, kept ? *kept : last.kept};
-        if (kept) compacted_.add();
+        (kept ? compacted_ : compactions_failed_).add();
     }
 }
 
-void Merger::merge_all(const std::stop_token& stop) {
+void Maintenance::merge_all(const std::stop_token& stop) {
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     {
         const std::scoped_lock lock(engine_.mutex);
@@ -107,7 +110,7 @@ void Merger::merge_all(const std::stop_token& stop) {
 }
 
 // Every row of small files that is long enough. How many files the family had before.
-std::size_t Merger::merge(rocksdb::ColumnFamilyHandle& family) {
+std::size_t Maintenance::merge(rocksdb::ColumnFamilyHandle& family) {
     rocksdb::DB& db = engine_.database->db();
     const auto files = files_of(db, family);
     for (auto start = files.begin(); start != files.end();) {
@@ -121,8 +124,9 @@ std::size_t Merger::merge(rocksdb::ColumnFamilyHandle& family) {
             options.canceled = &canceled_;
             const rocksdb::Slice first(start->first);
             const rocksdb::Slice last((end - 1)->last);
-            // When it fails the next round tries again.
-            db.CompactRange(options, &family, &first, &last).PermitUncheckedError();
+            const auto merged = db.CompactRange(options, &family, &first, &last);
+            // Without success the next round tries again.
+            if (!merged.ok() && !canceled_) merges_failed_.add();
         }
         start = end;
     }
