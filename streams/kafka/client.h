@@ -47,9 +47,7 @@ struct Destroy {
     void operator()(rd_kafka_ConfigResource_t* resource) const {
         rd_kafka_ConfigResource_destroy(resource);
     }
-    void operator()(rd_kafka_ListConsumerGroupOffsets_t* request) const {
-        rd_kafka_ListConsumerGroupOffsets_destroy(request);
-    }
+    void operator()(const rd_kafka_group_list* list) const { rd_kafka_group_list_destroy(list); }
 };
 template <class T>
 using Owned = std::unique_ptr<T, Destroy>;

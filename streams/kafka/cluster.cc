@@ -8,6 +8,7 @@
 #include "core/system_rng.h"
 #include "streams/checks.h"
 #include "streams/kafka/encoding.h"
+#include "streams/kafka/member.h"
 #include "streams/kafka/reader.h"
 #include "streams/runtime.h"
 
@@ -91,7 +92,8 @@ Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegist
       metrics(its_metrics),
       log(its_log),
       unique_(options.instance.empty() ? fmt::format("{:016x}", system_seed()) : options.instance),
-      hooks_(its_log) {
+      hooks_(its_log),
+      leaving_members_(std::make_unique<LeavingMembers>(*this)) {
     hooks_.on_error = [this](rd_kafka_resp_err_t code, std::string_view reason) {
         const std::scoped_lock lock(mutex_);
         // That all are down says less than why one is.
@@ -280,6 +282,15 @@ int Cluster::slice_ms(SteadyTime deadline) const {
 
 void Cluster::close_soon() {
     close_at_ns_ = (clock.steady() + kCloseWaitMax).time_since_epoch().count();
+}
+
+Result<rd_kafka_t*> Cluster::observer(std::string_view group) const {
+    const std::scoped_lock lock(mutex_);
+    Handle& observer = observers_[std::string(group)];
+    if (!observer) {
+        VIGIE_TRY_ASSIGN(observer, open_consumer({{"group.id", group_name(group)}}, hooks_));
+    }
+    return observer.get();
 }
 
 Result<Cluster::Lease> Cluster::lease_reader() const {

@@ -15,6 +15,7 @@
 
 namespace vigie::streams::kafka {
 
+class LeavingMembers;
 class Reader;
 
 // What the bus, its consumers and its appender share: names, handles that only ask, what is
@@ -59,6 +60,9 @@ public:
     class Lease;
     Result<Lease> lease_reader() const;
 
+    // A consumer that knows what a group has committed and is no member of it. Stays the cluster's.
+    Result<rd_kafka_t*> observer(std::string_view group) const;
+
     // The largest record that may lie on a topic: a message, or a part of a row of state.
     std::size_t record_room() const;
 
@@ -74,6 +78,7 @@ public:
     class Slot;
     Slot take_slot(std::string purpose) const;
 
+    LeavingMembers& leaving_members() const { return *leaving_members_; }
     rd_kafka_t& client() const { return *client_; }
     // The cluster's own name for itself; empty when it did not say.
     const std::string& id() const { return id_; }
@@ -102,6 +107,9 @@ private:
     mutable std::map<std::string, std::int32_t, std::less<>> partition_counts_;
     mutable std::vector<std::unique_ptr<Reader>> idle_readers_;
     mutable std::set<std::pair<std::string, int>> slots_;
+    mutable std::map<std::string, Handle, std::less<>> observers_;
+
+    const std::unique_ptr<LeavingMembers> leaving_members_;  // Last: their threads use the rest.
 };
 
 class Cluster::Lease {

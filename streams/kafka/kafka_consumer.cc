@@ -28,13 +28,6 @@ constexpr std::size_t kBulkOnKafkaMax = std::size_t{4} << 20U;
 // In front of the name of a file; those of the changelog begin otherwise (streams/bus.cc).
 constexpr char kBulkFile = 'f';
 
-std::string member_of(rd_kafka_t& handle) {
-    char* text = rd_kafka_memberid(&handle);
-    std::string member = text == nullptr ? "" : text;
-    rd_kafka_mem_free(&handle, text);
-    return member;
-}
-
 }  // namespace
 
 KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscription,
@@ -47,15 +40,7 @@ KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscri
       slot_(cluster.take_slot(subscription.group)),
       transaction_seconds_(
           cluster.metrics.histogram(metrics::kTransactionSeconds, {{"of", group_}})),
-      resets_(cluster.metrics.counter(metrics::kRemoved, {{"group", group_}})),
-      hooks_(cluster.log) {
-    hooks_.on_rebalance = [this](rd_kafka_resp_err_t code, auto* partitions) {
-        on_rebalance(code, *partitions);
-    };
-    hooks_.on_error = [this](rd_kafka_resp_err_t code, std::string_view) {
-        no_broker_ = no_broker_ || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
-    };
-}
+      resets_(cluster.metrics.counter(metrics::kRemoved, {{"group", group_}})) {}
 
 Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluster,
                                                            const Subscription& subscription,
@@ -79,40 +64,30 @@ Result<std::unique_ptr<Producer>> KafkaConsumer::open_producer() const {
 
 Status KafkaConsumer::start(const Subscription& subscription) {
     VIGIE_TRY_ASSIGN(producer_, open_producer());
-    Properties ours{{"group.id", cluster_.group_name(group_)},
-                    {"partition.assignment.strategy", "cooperative-sticky"}};
-    if (const std::string instance = slot_.instance_id(); !instance.empty()) {
-        ours["group.instance.id"] = instance;
-    }
-    VIGIE_TRY_ASSIGN(handle_, cluster_.open_consumer(ours, hooks_));
-    rd_kafka_poll_set_consumer(handle_.get());
+    Hooks hooks(cluster_.log);
+    hooks.on_rebalance = [this](rd_kafka_resp_err_t code, auto* partitions) {
+        on_rebalance(code, *partitions);
+    };
+    hooks.on_error = [this](rd_kafka_resp_err_t code, std::string_view) {
+        no_broker_ = no_broker_ || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    };
+    VIGIE_TRY_ASSIGN(member_,
+                     Member::open(cluster_, group_, slot_.instance_id(), std::move(hooks)));
     const PartitionList topics = make_list();
     for (const std::string& topic : subscription.topics) {
         rd_kafka_topic_partition_list_add(topics.get(), cluster_.full_name(topic).c_str(),
                                           RD_KAFKA_PARTITION_UA);
     }
-    const auto code = rd_kafka_subscribe(handle_.get(), topics.get());
+    const auto code = rd_kafka_subscribe(member_->handle(), topics.get());
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
     return fail(error_of(code, "subscribe group " + group_));
 }
 
 KafkaConsumer::~KafkaConsumer() {
-    leaving_ = true;
-    if (handle_) leave_group();
-    for (auto& [partition, held] : held_) changelog_.save(partition, *held.store);
-}
-
-void KafkaConsumer::leave_group() {
-    const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(handle_.get()));
-    const ErrorObject error(rd_kafka_consumer_close_queue(handle_.get(), queue.get()));
-    if (error) return;
     const SteadyTime until = cluster_.clock.steady() + kLeaveWaitMax;
-    while (rd_kafka_consumer_closed(handle_.get()) == 0 && cluster_.clock.steady() < until) {
-        const Owned<rd_kafka_event_t> event(rd_kafka_queue_poll(queue.get(), 50));
-        if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
-            rd_kafka_assign(handle_.get(), nullptr);
-        }
-    }
+    const bool left = !member_ || member_->leave([&] { return cluster_.over(until); });
+    if (!left) cluster_.leaving_members().take(std::move(member_));
+    for (auto& [partition, held] : held_) changelog_.save(partition, *held.store);
 }
 
 std::vector<Partition> KafkaConsumer::partitions_of(
@@ -129,16 +104,14 @@ std::vector<Partition> KafkaConsumer::partitions_of(
 void KafkaConsumer::on_rebalance(rd_kafka_resp_err_t code,
                                  rd_kafka_topic_partition_list_t& partitions) {
     Status status;
-    if (leaving_ || (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
-                     code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)) {
-        rd_kafka_assign(handle_.get(), nullptr);
-        if (!leaving_) status = fail(error_of(code, "join group " + group_));
-    } else if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         status = assign(partitions);
-    } else {
+    } else if (code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         revoke(partitions);
-        const ErrorObject error(rd_kafka_incremental_unassign(handle_.get(), &partitions));
-        if (error) status = fail(error_of(rd_kafka_error_code(error.get()), "give partitions up"));
+        status = member_->give_up(partitions);
+    } else {
+        rd_kafka_assign(member_->handle(), nullptr);
+        status = fail(error_of(code, "join group " + group_));
     }
     if (status) return;
     broken_ = true;
@@ -146,14 +119,12 @@ void KafkaConsumer::on_rebalance(rd_kafka_resp_err_t code,
 }
 
 Status KafkaConsumer::assign(rd_kafka_topic_partition_list_t& partitions) {
-    member_ = member_of(*handle_);
+    member_id_ = member_->id();
     const auto given = partitions_of(partitions);
-    Status status = take_over(given, partitions);
-    const ErrorObject error(rd_kafka_incremental_assign(handle_.get(), &partitions));
-    if (status && error) {
-        status = fail(error_of(rd_kafka_error_code(error.get()), "take partitions over"));
-    }
-    VIGIE_TRY(status);
+    const Status taken = take_over(given, partitions);
+    const Status accepted = member_->accept(partitions);
+    VIGIE_TRY(taken);
+    VIGIE_TRY(accepted);
     return given.empty() ? Status{} : listener_.on_assigned(given);
 }
 
@@ -164,7 +135,8 @@ Status KafkaConsumer::take_over(const std::vector<Partition>& partitions,
     for (std::size_t i = 0; i < partitions.size(); ++i) {
         // Position first: what the old owner's transaction wrote with it is then in what the
         // changelog has.
-        VIGIE_TRY_ASSIGN(const auto position, committed_position(cluster_, group_, partitions[i]));
+        VIGIE_TRY_ASSIGN(const auto position,
+                         committed_position(cluster_, *member_->handle(), partitions[i]));
         VIGIE_TRY_ASSIGN(const auto range, cluster_.range(partitions[i], Cluster::End::kStable));
         Held& held = taken[partitions[i]];
         held.committed = position.value_or(0);
@@ -209,7 +181,7 @@ Result<std::vector<Record>> KafkaConsumer::poll(const PollLimits& limits) {
         const auto wait =
             batch_.empty() ? std::clamp(left, milliseconds{0}, kSlice) : milliseconds{0};
         const Owned<rd_kafka_message_t> message(
-            rd_kafka_consumer_poll(handle_.get(), static_cast<int>(wait.count())));
+            rd_kafka_consumer_poll(member_->handle(), static_cast<int>(wait.count())));
         if (failure_) return fail(*std::exchange(failure_, std::nullopt));
         if (!message) {
             if (!batch_.empty() || no_broker_ || left <= milliseconds{0}) break;
@@ -273,7 +245,7 @@ Status KafkaConsumer::start_again(const Partition& partition) {
                                       partition.index)
         ->offset = std::max(range.begin, here.next);
     const ErrorObject error(rd_kafka_seek_partitions(
-        handle_.get(), list.get(), static_cast<int>(cluster_.options.answer_wait_max.count())));
+        member_->handle(), list.get(), static_cast<int>(cluster_.options.answer_wait_max.count())));
     if (!error) return {};
     return fail(error_of(rd_kafka_error_code(error.get()), "read " + to_string(partition)));
 }
@@ -287,7 +259,8 @@ const Store& KafkaConsumer::store(const Partition& partition) const {
 Result<Offset> KafkaConsumer::position(const Partition& partition) const {
     const auto held = held_.find(partition);
     if (held != held_.end()) return held->second.committed;
-    VIGIE_TRY_ASSIGN(const auto position, committed_position(cluster_, group_, partition));
+    VIGIE_TRY_ASSIGN(const auto position,
+                     committed_position(cluster_, *member_->handle(), partition));
     return position.value_or(0);
 }
 
@@ -306,8 +279,8 @@ Result<std::vector<Outgoing>> KafkaConsumer::prepare(Step& step, const Held& hel
 // Without its generation a member's commit would be taken from anybody: a consumer that lost
 // its assignment says so before the coordinator is asked.
 bool KafkaConsumer::is_member() const {
-    return rd_kafka_assignment_lost(handle_.get()) == 0 && !member_.empty() &&
-           member_of(*handle_) == member_;
+    return rd_kafka_assignment_lost(member_->handle()) == 0 && !member_id_.empty() &&
+           member_->id() == member_id_;
 }
 
 Status KafkaConsumer::commit(Step step) {
@@ -330,7 +303,7 @@ Status KafkaConsumer::commit(Step step) {
     Status status;
     while (true) {
         const Owned<rd_kafka_consumer_group_metadata_t> member(
-            rd_kafka_consumer_group_metadata(handle_.get()));
+            rd_kafka_consumer_group_metadata(member_->handle()));
         // After the metadata was taken: so it is of this membership.
         if (!member || !is_member()) return not_ours();
         status = producer_->run(records, Producer::Offsets{positions.get(), member.get()});

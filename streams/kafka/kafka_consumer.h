@@ -8,6 +8,7 @@
 
 #include "streams/kafka/changelog.h"
 #include "streams/kafka/cluster.h"
+#include "streams/kafka/member.h"
 #include "streams/kafka/producer.h"
 
 namespace vigie::streams::kafka {
@@ -57,7 +58,6 @@ private:
     Result<std::vector<Outgoing>> prepare(Step& step, const Held& held) const;
     Status after_failure(Error error);
     bool is_member() const;
-    void leave_group();
     Partition partition_of(const rd_kafka_message_t& message) const;
     std::string bulk_owner(const Partition& partition) const;
 
@@ -72,14 +72,12 @@ private:
     std::map<Partition, Held> held_;
     std::vector<Record> batch_;  // What the poll under way has gathered.
     std::size_t batch_bytes_ = 0;
-    std::string member_;            // The id under which the partitions were given to us.
+    std::string member_id_;         // The id under which the partitions were given to us.
     std::optional<Error> failure_;  // Of an assignment, inside poll.
     bool no_broker_ = false;
-    bool leaving_ = false;
     bool broken_ = false;  // Only a new consumer may go on.
-    Hooks hooks_;
     std::unique_ptr<Producer> producer_;
-    Handle handle_;  // Last: it calls the hooks.
+    std::unique_ptr<Member> member_;  // Last: it calls us.
 };
 
 }  // namespace vigie::streams::kafka

@@ -28,7 +28,11 @@ inline constexpr MetricName kCheckpointsUnused{
     "vigie_streams_kafka_checkpoints_unused_total",
     "Partitions whose state had no checkpoint to be trusted, and was read from the whole "
     "changelog."};
-// Label `group`.
+// These two: label `group`.
+inline constexpr MetricName kAbandoned{
+    "vigie_streams_kafka_consumers_abandoned_total",
+    "Members that could not leave their group, mostly because no broker answered, and whose memory "
+    "and threads stay until the process ends: librdkafka would crash or hang freeing them."};
 inline constexpr MetricName kRemoved{
     "vigie_streams_kafka_positions_reset_total",
     "Times that retention had removed the records at a group's position."};

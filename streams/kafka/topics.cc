@@ -21,7 +21,9 @@ constexpr milliseconds kRetry{50};
 // The broker's framing on top of the client's; see Cluster.
 constexpr std::size_t kBatchBytes = std::size_t{128} << 10U;
 
-// Sends one administrative request and waits for its answer.
+// Sends one administrative request and waits for its answer. Not for those that go to a group's
+// coordinator: librdkafka ends the process when that goes away meanwhile (confluentinc/librdkafka,
+// issue 4605).
 Result<Owned<rd_kafka_event_t>> ask(
     const Cluster& cluster, rd_kafka_admin_op_t operation, std::string_view doing,
     const std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& send) {
@@ -30,10 +32,6 @@ Result<Owned<rd_kafka_event_t>> ask(
     const auto wait_ms = static_cast<int>(cluster.options.answer_wait_max.count());
     std::array<char, 256> reason{};
     rd_kafka_AdminOptions_set_request_timeout(options.get(), wait_ms, reason.data(), reason.size());
-    if (operation == RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS) {
-        const ErrorObject error(rd_kafka_AdminOptions_set_require_stable_offsets(options.get(), 1));
-        VIGIE_ASSERT(!error);
-    }
     const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(&cluster.client()));
     send(options.get(), queue.get());
     Owned<rd_kafka_event_t> answer;
@@ -235,23 +233,19 @@ Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view
 Result<std::size_t> member_count(const Cluster& cluster, std::string_view group) {
     const std::string doing = fmt::format("ask for the members of group {}", group);
     const std::string name = cluster.group_name(group);
-    const char* list = name.c_str();
     const SteadyTime until = cluster.deadline();
     while (true) {
-        VIGIE_TRY_ASSIGN(const auto answer, ask(cluster, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-                                                doing, [&](const auto* options, auto* queue) {
-                                                    rd_kafka_DescribeConsumerGroups(
-                                                        &cluster.client(), &list, 1, options,
-                                                        queue);
-                                                }));
-        std::size_t count = 0;
-        const auto* groups = rd_kafka_DescribeConsumerGroups_result_groups(
-            rd_kafka_event_DescribeConsumerGroups_result(answer.get()), &count);
-        auto code = RD_KAFKA_RESP_ERR__BAD_MSG;
-        if (count == 1) {
-            const auto* error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
-            if (error == nullptr) return rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
-            code = rd_kafka_error_code(error);
+        const rd_kafka_group_list* list = nullptr;
+        auto code =
+            rd_kafka_list_groups(&cluster.client(), name.c_str(), &list, cluster.slice_ms(until));
+        const Owned<const rd_kafka_group_list> owner(list);
+        // Partial: some broker said nothing, the group's coordinator did.
+        const bool answered =
+            code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTIAL;
+        if (answered && list->group_cnt == 0) return 0;
+        if (answered) code = list->groups[0].err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return static_cast<std::size_t>(list->groups[0].member_cnt);
         }
         if (kind_of(code) != ErrorKind::kUnavailable || cluster.over(until)) {
             return fail(error_of(code, doing));
@@ -260,43 +254,24 @@ Result<std::size_t> member_count(const Cluster& cluster, std::string_view group)
     }
 }
 
-Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::string_view group,
+Result<std::optional<Offset>> committed_position(const Cluster& cluster, rd_kafka_t& of_group,
                                                  const Partition& partition) {
     const std::string name = cluster.full_name(partition.topic);
-    const std::string doing = fmt::format("ask for the position of group {}", group);
-    const PartitionList partitions = make_list();
-    rd_kafka_topic_partition_list_add(partitions.get(), name.c_str(), partition.index);
-    const Owned<rd_kafka_ListConsumerGroupOffsets_t> wanted(
-        rd_kafka_ListConsumerGroupOffsets_new(cluster.group_name(group).c_str(), partitions.get()));
-    rd_kafka_ListConsumerGroupOffsets_t* list = wanted.get();
     const SteadyTime until = cluster.deadline();
     while (true) {
-        VIGIE_TRY_ASSIGN(const auto answer, ask(cluster, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-                                                doing, [&](const auto* options, auto* queue) {
-                                                    rd_kafka_ListConsumerGroupOffsets(
-                                                        &cluster.client(), &list, 1, options,
-                                                        queue);
-                                                }));
-        std::size_t count = 0;
-        const auto* groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-            rd_kafka_event_ListConsumerGroupOffsets_result(answer.get()), &count);
-        auto code = RD_KAFKA_RESP_ERR__BAD_MSG;
-        if (count == 1) {
-            const auto* error = rd_kafka_group_result_error(groups[0]);
-            const auto* found = rd_kafka_group_result_partitions(groups[0]);
-            code = error != nullptr ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-            if (error == nullptr && found != nullptr && found->cnt == 1) {
-                code = found->elems[0].err;
-                const Offset offset = found->elems[0].offset;
-                if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                    return offset >= 0 ? std::optional(offset) : std::nullopt;
-                }
-            }
+        const PartitionList list = make_list();
+        rd_kafka_topic_partition_list_add(list.get(), name.c_str(), partition.index);
+        auto code = rd_kafka_committed(&of_group, list.get(), cluster.slice_ms(until));
+        const auto& found = list->elems[0];
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = found.err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return found.offset >= 0 ? std::optional<Offset>(found.offset) : std::nullopt;
         }
         if (kind_of(code) != ErrorKind::kUnavailable || cluster.over(until)) {
-            return fail(error_of(code, doing));
+            return fail(error_of(
+                code, fmt::format("ask for a group's position in {}", to_string(partition))));
         }
-        wait_for(kRetry, {});
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT) wait_for(kRetry, {});
     }
 }
 

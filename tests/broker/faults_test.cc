@@ -75,6 +75,27 @@ TEST_CASE("kafka: members that come and go amid batches lose nothing and repeat 
     first.stop();
 }
 
+TEST_CASE("kafka: members that leave amid their first rebalance do no harm", "[broker]") {
+    KafkaHarness harness;
+    REQUIRE(make_topics(harness.bus(), 2).has_value());
+    const auto come_and_go = [&](std::chrono::milliseconds step) {
+        TestListener listener;
+        for (int i = 0; i < 10; ++i) {
+            const auto consumer = harness.bus().subscribe({"g", {"in"}}, listener);
+            VIGIE_ASSERT(consumer.has_value());
+            std::this_thread::sleep_for(i * step);
+        }
+    };
+    {
+        std::vector<std::jthread> members;
+        for (int i = 1; i <= 4; ++i) members.emplace_back(come_and_go, i * 2ms);
+    }
+    TestListener listener;
+    auto last = harness.bus().subscribe({"g", {"in"}}, listener);
+    REQUIRE(last.has_value());
+    CHECK(poll_until<KafkaHarness>({last->get()}, [&] { return listener.owned.size() == 2; }));
+}
+
 TEST_CASE("kafka: a member that did not poll in time is fenced before it notices", "[broker]") {
     KafkaHarness harness;
     auto options = harness.options();

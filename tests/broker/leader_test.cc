@@ -88,6 +88,13 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
             done = i + 10;
         }
     });
+    // A group's coordinator moves too, also between a question and its answer.
+    std::jthread asking([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            static_cast<void>(harness.bus().group_position("copy", {"in", 0}));
+            std::this_thread::sleep_for(2ms);
+        }
+    });
     int partition = 0;
     for (const int at : {20, 60}) {
         REQUIRE(test::eventually([&] { return done >= at; }, 120s));
@@ -110,6 +117,8 @@ TEST_CASE("kafka: when the leader dies another takes over, and nothing is lost o
         broker.start(leader);
         ++partition;
     }
+    asking.request_stop();
+    asking.join();
     appending.request_stop();
     appending.join();
     CHECK(values_in(harness.bus(), 2).size() == static_cast<std::size_t>(done));
