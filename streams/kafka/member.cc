@@ -11,6 +11,8 @@ namespace vigie::streams::kafka {
 namespace {
 
 constexpr int kSliceMs = 50;
+constexpr std::chrono::milliseconds kCloseSoon{500};
+constexpr std::chrono::milliseconds kClosedRetry{2};
 // Longer than a member may keep the others of its group waiting: max.poll.interval.ms is 5 minutes.
 constexpr std::chrono::minutes kLeaveMax{10};
 
@@ -135,11 +137,19 @@ bool Member::close(const std::function<bool()>& over) {
             return true;
         }
     }
+    // An answer to a question that is out of date would be waited for for ever, once the consumer
+    // has closed: after the first one it is given time to.
+    SteadyTime answer_from;
     while (rd_kafka_consumer_closed(handle()) == 0) {
         if (over()) return false;
+        if (cluster_.clock.steady() < answer_from) {
+            wait_for(kClosedRetry, {});
+            continue;
+        }
         const Owned<rd_kafka_event_t> event(rd_kafka_queue_poll(closing_.get(), kSliceMs));
         if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
             rd_kafka_assign(handle(), nullptr);
+            answer_from = cluster_.clock.steady() + kCloseSoon;
         }
     }
     return true;
