@@ -35,7 +35,7 @@ void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque) {
         reason = text.data();
     }
     hooks.log.warn("kafka error", {{"code", rd_kafka_err2name(cause)}, {"reason", reason}});
-    if (hooks.on_error) hooks.on_error(cause, reason);
+    hooks.on_error(cause, reason);
 }
 
 void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
@@ -121,7 +121,8 @@ Result<Handle> open_handle(rd_kafka_type_t type, const Properties& theirs, const
     for (const auto& [name, value] : ours) VIGIE_TRY(set(*conf, name, value));
     rd_kafka_conf_set_opaque(conf.get(), &hooks);
     rd_kafka_conf_set_log_cb(conf.get(), log_line);
-    rd_kafka_conf_set_error_cb(conf.get(), on_error);
+    // Otherwise they are logged at once; these wait for whoever polls.
+    if (hooks.on_error) rd_kafka_conf_set_error_cb(conf.get(), on_error);
     // Tokens are made and renewed although nobody polls the handle's main queue.
     rd_kafka_conf_enable_sasl_queue(conf.get(), 1);
     if (type == RD_KAFKA_PRODUCER) rd_kafka_conf_set_dr_msg_cb(conf.get(), on_delivery);

@@ -93,6 +93,7 @@ Cluster::Cluster(KafkaBus::Options opened, const Clock& its_clock, MetricsRegist
       log(its_log),
       unique_(options.instance.empty() ? fmt::format("{:016x}", system_seed()) : options.instance),
       hooks_(its_log),
+      observer_hooks_(its_log),
       leaving_members_(std::make_unique<LeavingMembers>(*this)) {
     hooks_.on_error = [this](rd_kafka_resp_err_t code, std::string_view reason) {
         const std::scoped_lock lock(mutex_);
@@ -288,7 +289,8 @@ Result<rd_kafka_t*> Cluster::observer(std::string_view group) const {
     const std::scoped_lock lock(mutex_);
     Handle& observer = observers_[std::string(group)];
     if (!observer) {
-        VIGIE_TRY_ASSIGN(observer, open_consumer({{"group.id", group_name(group)}}, hooks_));
+        VIGIE_TRY_ASSIGN(observer,
+                         open_consumer({{"group.id", group_name(group)}}, observer_hooks_));
     }
     return observer.get();
 }

@@ -100,6 +100,7 @@ private:
     std::atomic<std::int64_t> close_at_ns_{-1};
     std::string id_;
     mutable Hooks hooks_;
+    mutable Hooks observer_hooks_;
     Handle client_;                 // Sees what is written; for metadata and administration too.
     Handle stable_;                 // Sees what is decided.
     mutable std::mutex mutex_;      // Protects everything below.

@@ -63,7 +63,8 @@ Result<std::size_t> KafkaBus::group_members(std::string_view group) const {
 Result<Offset> KafkaBus::group_position(std::string_view group, const Partition& partition) const {
     VIGIE_TRY(cluster_->check(partition));
     VIGIE_TRY_ASSIGN(rd_kafka_t* const observer, cluster_->observer(group));
-    VIGIE_TRY_ASSIGN(const auto position, committed_position(*cluster_, *observer, partition));
+    VIGIE_TRY_ASSIGN(const auto position,
+                     committed_position(*cluster_, group, *observer, partition));
     return position.value_or(0);
 }
 

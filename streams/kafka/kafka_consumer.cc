@@ -136,7 +136,7 @@ Status KafkaConsumer::take_over(const std::vector<Partition>& partitions,
         // Position first: what the old owner's transaction wrote with it is then in what the
         // changelog has.
         VIGIE_TRY_ASSIGN(const auto position,
-                         committed_position(cluster_, *member_->handle(), partitions[i]));
+                         committed_position(cluster_, group_, *member_->handle(), partitions[i]));
         VIGIE_TRY_ASSIGN(const auto range, cluster_.range(partitions[i], Cluster::End::kStable));
         Held& held = taken[partitions[i]];
         held.committed = position.value_or(0);
@@ -260,7 +260,7 @@ Result<Offset> KafkaConsumer::position(const Partition& partition) const {
     const auto held = held_.find(partition);
     if (held != held_.end()) return held->second.committed;
     VIGIE_TRY_ASSIGN(const auto position,
-                     committed_position(cluster_, *member_->handle(), partition));
+                     committed_position(cluster_, group_, *member_->handle(), partition));
     return position.value_or(0);
 }
 

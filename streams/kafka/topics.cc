@@ -254,22 +254,22 @@ Result<std::size_t> member_count(const Cluster& cluster, std::string_view group)
     }
 }
 
-Result<std::optional<Offset>> committed_position(const Cluster& cluster, rd_kafka_t& of_group,
-                                                 const Partition& partition) {
+Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::string_view group,
+                                                 rd_kafka_t& asked, const Partition& partition) {
     const std::string name = cluster.full_name(partition.topic);
     const SteadyTime until = cluster.deadline();
     while (true) {
         const PartitionList list = make_list();
         rd_kafka_topic_partition_list_add(list.get(), name.c_str(), partition.index);
-        auto code = rd_kafka_committed(&of_group, list.get(), cluster.slice_ms(until));
+        auto code = rd_kafka_committed(&asked, list.get(), cluster.slice_ms(until));
         const auto& found = list->elems[0];
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = found.err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return found.offset >= 0 ? std::optional<Offset>(found.offset) : std::nullopt;
         }
         if (kind_of(code) != ErrorKind::kUnavailable || cluster.over(until)) {
-            return fail(error_of(
-                code, fmt::format("ask for a group's position in {}", to_string(partition))));
+            return fail(error_of(code, fmt::format("ask for the position of group {} in {}", group,
+                                                   to_string(partition))));
         }
         if (code != RD_KAFKA_RESP_ERR__TIMED_OUT) wait_for(kRetry, {});
     }

@@ -20,9 +20,9 @@ Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view
 // How many members a group has now, also those that went without a word not long ago.
 Result<std::size_t> member_count(const Cluster& cluster, std::string_view group);
 
-// The position that the group of a consumer's handle has committed; nullopt when it never did.
-// Waits for transactions under way that hold one.
-Result<std::optional<Offset>> committed_position(const Cluster& cluster, rd_kafka_t& of_group,
-                                                 const Partition& partition);
+// The position that a group has committed; nullopt when it never did. `asked`: a consumer of that
+// group, member or not. Waits for transactions under way that hold one.
+Result<std::optional<Offset>> committed_position(const Cluster& cluster, std::string_view group,
+                                                 rd_kafka_t& asked, const Partition& partition);
 
 }  // namespace vigie::streams::kafka

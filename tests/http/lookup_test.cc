@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "tests/http/raw_client.h"
 
@@ -52,15 +54,20 @@ TEST_CASE("lookup: what is not a name is unavailable", "[http]") {
     CHECK(answer.result->error().message.find("not a name") != std::string::npos);
 }
 
-TEST_CASE("lookup: an abandoned one does not answer any more", "[http]") {
+TEST_CASE("lookup: an abandoned one does not answer any more, and ends by itself", "[http]") {
+    std::vector<std::weak_ptr<Lookup>> abandoned;
     for (int i = 0; i < 100; ++i) {
         auto answer = std::make_unique<Answer>();
         const auto lookup = Lookup::start("localhost", answer->done());
         REQUIRE(lookup.has_value());
         (*lookup)->abandon();
+        abandoned.emplace_back(*lookup);
         // A late answer would write here after it is gone; the sanitizers would see it.
         answer.reset();
     }
+    CHECK(eventually([&] {
+        return std::ranges::all_of(abandoned, [](const auto& lookup) { return lookup.expired(); });
+    }));
 }
 
 }  // namespace vigie::http::test
