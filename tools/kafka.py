@@ -5,7 +5,7 @@
   kafka.py up [--nodes N]      start in the background; says the bootstrap servers
   kafka.py down                end what `up` started
   kafka.py run --dir DIR       for test programs: in the foreground, ends with its stdin
-  kafka.py test PROGRAM        becomes that test program, or says why none can run
+  kafka.py test [PROGRAM]      says why no test can run here and ends with 77, or becomes PROGRAM
 
 `run` takes one command in each line of stdin and answers with one line: `kill I` (as a power
 cut), `start I`, `pause I`, `resume I`, `scram I` (makes the user scram). Nodes count from 0.
@@ -316,7 +316,7 @@ def main():
     """The command line; see the top of the file."""
     parser = argparse.ArgumentParser(prog="./dev kafka")
     parser.add_argument("command", choices=["fetch", "up", "down", "run", "test"])
-    parser.add_argument("program", nargs="?", help="of test: what needs a Kafka")
+    parser.add_argument("program", nargs="?", help="of test: what needs Kafka")
     parser.add_argument("--nodes", type=int, default=1, choices=[1, 3])
     parser.add_argument("--dir", type=pathlib.Path, default=HOME / "cluster")
     arguments = parser.parse_args()
@@ -330,7 +330,8 @@ def main():
             if missing():
                 print(f"SKIPPED, no test against Kafka was run: {missing()}")
                 return SKIPPED
-            os.execv(arguments.program, [arguments.program])
+            if arguments.program:
+                os.execv(arguments.program, [arguments.program])
         else:
             if missing():
                 raise Failed(missing())
