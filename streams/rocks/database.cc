@@ -10,6 +10,8 @@
 #include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
 
+#include "streams/rocks/manifest.h"
+
 namespace vigie::streams::rocks {
 
 namespace {
@@ -129,8 +131,13 @@ Result<std::unique_ptr<Database>> Database::open(const RocksBus::Options& wanted
     rocksdb::DBOptions options = database_options();
     if (wanted.env != nullptr) options.env = wanted.env;
     if (!wanted.read_only) options.sst_file_manager = little_by_little(*options.env);
+    auto listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
+    if (listed.IsCorruption() && !wanted.read_only) {
+        VIGIE_TRY_ASSIGN(const bool was_torn, cut_torn_manifest(path));
+        if (was_torn) listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
+    }
     // Fails for a new folder, which then has only the two families that every one has.
-    if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok()) names.clear();
+    if (!listed.ok()) names.clear();
     for (const char* name : {"default", "state"}) {
         if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
     }
