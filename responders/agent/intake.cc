@@ -235,7 +235,9 @@ Result<std::optional<Case>> Turn::resolved_too_early(const EntityId& entity, con
         return other == entity || around.dependencies.contains(other) ||
                around.dependents.contains(other);
     };
-    for (const auto& id : closed) {
+    const auto was_near = [&](const EntityId& other) { return is_near(view_.canonical(other)); };
+    for (const auto& [id, places] : closed) {
+        if (!places.empty() && std::ranges::none_of(places, was_near)) continue;
         VIGIE_TRY_ASSIGN(auto item, memory_.load(id));
         if (!item || item->work.overflow) continue;
         const auto& incident = item->incident;

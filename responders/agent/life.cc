@@ -165,7 +165,7 @@ Status Turn::resolve(Case& item, std::string reason) {
     work.clear_until.reset();
     work.verify_until.reset();
     incident.resolved_at = at(item);
-    VIGIE_TRY(memory_.close(incident.id, *incident.resolved_at));
+    VIGIE_TRY(memory_.close(incident, *incident.resolved_at));
     start_timer(item, kSettleTimer, *incident.resolved_at + policy_.correlation_window);
     const auto held_before = work.notices;
     if (!silent) notify(item, "resolved", "resolved", resolved_text(incident, reason));

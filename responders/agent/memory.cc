@@ -17,6 +17,25 @@ std::int64_t to_integer(std::string_view text) {
     return value;
 }
 
+// "" when a line could not be told from the next.
+std::string lines_of(const std::vector<EntityId>& entities) {
+    std::string lines;
+    for (const auto& entity : entities) {
+        if (entity.value.empty() || entity.value.find('\n') != std::string::npos) return {};
+        lines += entity.value + "\n";
+    }
+    return lines;
+}
+
+std::vector<EntityId> entities_in(std::string_view lines) {
+    std::vector<EntityId> entities;
+    for (auto end = lines.find('\n'); end != std::string_view::npos; end = lines.find('\n')) {
+        entities.push_back({std::string(lines.substr(0, end))});
+        lines.remove_prefix(end + 1);
+    }
+    return entities;
+}
+
 }  // namespace
 
 Result<std::optional<Case>> Memory::load(const IncidentId& id) const {
@@ -66,10 +85,12 @@ Status Memory::add_open(const IncidentId& id) {
     return add(kOpenCountKey, 1);
 }
 
-Status Memory::close(const IncidentId& id, EventTime at) {
-    state_.erase(state_key(kOpenPrefix, id.value));
+Status Memory::close(const schemas::Incident& incident, EventTime at) {
+    const std::string& id = incident.id.value;
+    state_.erase(state_key(kOpenPrefix, id));
     VIGIE_TRY(add(kOpenCountKey, -1));
-    state_.put(fmt::format("{}{}/{}", kClosedPrefix, sortable(at), id.value), "");
+    state_.put(fmt::format("{}{}/{}", kClosedPrefix, sortable(at), id),
+               lines_of(incident.entities));
     VIGIE_TRY(add(kClosedCountKey, 1));
     VIGIE_TRY_ASSIGN(const auto closed, count(kClosedCountKey));
     if (closed <= kClosedMax) return {};
@@ -102,14 +123,15 @@ Status Memory::reopen(const IncidentId& id, EventTime closed_at) {
     return add_open(id);
 }
 
-Result<std::vector<IncidentId>> Memory::closed_since(EventTime since) const {
+Result<std::vector<Memory::Closed>> Memory::closed_since(EventTime since) const {
     const auto first = fmt::format("{}{}", kClosedPrefix, sortable(since));
-    std::vector<IncidentId> ids;
-    VIGIE_TRY(state_.scan(kClosedPrefix, [&](std::string_view key, std::string_view) {
-        if (key >= first) ids.push_back({std::string(key.substr(key.rfind('/') + 1))});
+    std::vector<Closed> found;
+    VIGIE_TRY(state_.scan(kClosedPrefix, [&](std::string_view key, std::string_view entities) {
+        if (key < first) return true;
+        found.push_back({{std::string(key.substr(key.rfind('/') + 1))}, entities_in(entities)});
         return true;
     }));
-    return ids;
+    return found;
 }
 
 Result<std::optional<IncidentId>> Memory::incident_of(std::string_view name) const {

@@ -35,10 +35,14 @@ public:
     Result<std::int64_t> open_count() const;
     Status add_open(const IncidentId& id);
     // Keeps the incident for a verdict; forgets the oldest closed one beyond kClosedMax.
-    Status close(const IncidentId& id, EventTime at);
+    Status close(const schemas::Incident& incident, EventTime at);
     Status reopen(const IncidentId& id, EventTime closed_at);
-    // Those closed at `since` or later, oldest first.
-    Result<std::vector<IncidentId>> closed_since(EventTime since) const;
+    // Those closed at `since` or later, oldest first, with where they were.
+    struct Closed {
+        IncidentId id;
+        std::vector<EntityId> entities;  // None: only the incident itself says.
+    };
+    Result<std::vector<Closed>> closed_since(EventTime since) const;
 
     // Which incident a symptom belongs to, by evidence_name.
     Result<std::optional<IncidentId>> incident_of(std::string_view name) const;

@@ -27,11 +27,12 @@ inline constexpr std::string_view kCooldownPrefix = "cooldown/";  // cooldown/TA
 inline constexpr std::string_view kIncidentPrefix = "incident/";  // encode_incident
 inline constexpr std::string_view kWorkPrefix = "work/";          // work.h
 inline constexpr std::string_view kOpenPrefix = "open/";          // open/ID: ""
-inline constexpr std::string_view kClosedPrefix = "closed/";      // closed/MICROS/ID: ""
-inline constexpr std::string_view kSymptomPrefix = "symptom/";    // symptom/KIND/KEY: ID
-inline constexpr std::string_view kAtPrefix = "at/";              // at/ENTITY/ID: last micros
-inline constexpr std::string_view kSharedPrefix = "shared/";      // shared/CHANGE/ID: ""
-inline constexpr std::string_view kOverflowKey = "overflow";      // ID of the overflow incident
+// closed/MICROS/ID: its entities, one a line; "": not known, as in rows of older versions.
+inline constexpr std::string_view kClosedPrefix = "closed/";
+inline constexpr std::string_view kSymptomPrefix = "symptom/";  // symptom/KIND/KEY: ID
+inline constexpr std::string_view kAtPrefix = "at/";            // at/ENTITY/ID: last micros
+inline constexpr std::string_view kSharedPrefix = "shared/";    // shared/CHANGE/ID: ""
+inline constexpr std::string_view kOverflowKey = "overflow";    // ID of the overflow incident
 
 // What is known of the world.
 inline constexpr std::string_view kOutPrefix = "edge/out/";   // edge/out/FROM/TO: "FROM TO"
