@@ -51,9 +51,10 @@ void read_bus(Section& section, Config& config) {
     options.state_folder = config.data + "/state";
     options.prefix = section.text("topic_prefix");
     options.instance = section.text("instance");
+    options.standby = section.boolean("standby", options.standby);
     options.replication_factor =
         static_cast<std::int16_t>(section.integer("replication_factor", -1, -1, 9));
-    for (const char* key : {"topic_prefix", "instance", "replication_factor"}) {
+    for (const char* key : {"topic_prefix", "instance", "standby", "replication_factor"}) {
         if (!on_kafka && section.has(key)) section.complain(key, "is for bus.kafka only");
     }
     if (!on_kafka) return;

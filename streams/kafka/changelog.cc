@@ -56,10 +56,10 @@ void TableStore::apply(Changes changes, Offset next) {
 std::vector<Outgoing> Changelog::encode(const Partition& input, const Changes& changes,
                                         const TableStore& store) const {
     const std::string topic = cluster_.full_name(state_topic(group_));
+    const std::int32_t changelog = changelog_of(input).index;
     std::vector<Outgoing> records;
     for (const auto& [key, value] : changes) {
-        auto row =
-            encode_state({input, key, value, store.parts_of(key)}, topic, partition_of(input));
+        auto row = encode_state({input, key, value, store.parts_of(key)}, topic, changelog);
         std::move(row.begin(), row.end(), std::back_inserter(records));
     }
     return records;
@@ -75,18 +75,44 @@ void Changelog::save_when_due(const Partition& input, TableStore& store) const {
     if (store.unsaved() >= std::max(kCheckpointChanges, store.rows().size())) save(input, store);
 }
 
-Result<Changelog::Tables> Changelog::restore(std::span<const Partition> inputs) const {
-    std::map<std::int32_t, std::vector<Partition>> by_partition;
-    for (const Partition& input : inputs) by_partition[partition_of(input)].push_back(input);
+bool Changelog::usable(const Copy& copy, const Bus::Range& range) const {
+    // Beyond the range: of a changelog that was deleted and created again.
+    const WallTime now = cluster_.clock.wall();
+    return copy.next >= range.begin && copy.next <= range.end && copy.at <= now &&
+           copy.at + Checkpoints::kAgeMax >= now;
+}
+
+Changelog::Copy Changelog::begin(const Partition& input, const Bus::Range& range) const {
+    Copy copy{input, {}, range.begin, cluster_.clock.wall()};
+    auto checkpoint = checkpoints_->load(input);
+    if (!checkpoint) return copy;
+    if (checkpoint->next < range.begin || checkpoint->next > range.end) {
+        checkpoints_->unused("beyond");
+        return copy;
+    }
+    copy.next = checkpoint->next;
+    copy.at = checkpoint->at;
+    copy.decoder.start_from(std::move(checkpoint->rows));
+    return copy;
+}
+
+Result<Changelog::Tables> Changelog::restore(std::span<const Partition> inputs,
+                                             Copies copies) const {
+    std::map<Partition, std::vector<Partition>> by_changelog;
+    for (const Partition& input : inputs) by_changelog[changelog_of(input)].push_back(input);
     Tables tables;
-    for (const auto& [partition, sharing] : by_partition) {
-        const Partition changelog{state_topic(group_), partition};
+    for (const auto& [changelog, sharing] : by_changelog) {
         VIGIE_TRY_ASSIGN(const auto range, cluster_.range(changelog, Cluster::End::kWritten));
-        Inputs restoring;
-        for (const Partition& input : sharing) start(input, range, restoring[to_string(input)]);
-        VIGIE_TRY(read(changelog, range, restoring));
+        Copies restoring;
         for (const Partition& input : sharing) {
-            Restoring& restored = restoring.at(to_string(input));
+            const std::string name = to_string(input);
+            const auto copy = copies.find(name);
+            const bool is_usable = copy != copies.end() && usable(copy->second, range);
+            restoring[name] = is_usable ? std::move(copy->second) : begin(input, range);
+        }
+        VIGIE_TRY(catch_up_and_tell(changelog, range, restoring));
+        for (const Partition& input : sharing) {
+            Copy& restored = restoring.at(to_string(input));
             auto rows = std::move(restored.decoder).finish();
             if (!rows) {
                 return fail(Error(rows.error())
@@ -99,29 +125,10 @@ Result<Changelog::Tables> Changelog::restore(std::span<const Partition> inputs) 
     return tables;
 }
 
-// With what the checkpoint has, or with nothing.
-void Changelog::start(const Partition& input, const Bus::Range& range, Restoring& restoring) const {
-    restoring.next = range.begin;
-    auto checkpoint = checkpoints_->load(input);
-    if (!checkpoint) return;
-    // Of a changelog that was deleted and created again.
-    if (checkpoint->next < range.begin || checkpoint->next > range.end) {
-        checkpoints_->unused("beyond");
-        return;
-    }
-    restoring.next = checkpoint->next;
-    restoring.decoder.start_from(std::move(checkpoint->rows));
-}
-
-Status Changelog::read(const Partition& changelog, const Bus::Range& range, Inputs& inputs) const {
-    Offset from = range.end;
-    for (const auto& [name, input] : inputs) from = std::min(from, input.next);
-    if (from >= range.end) return {};
+Status Changelog::catch_up_and_tell(const Partition& changelog, const Bus::Range& range,
+                                    Copies& copies) const {
     const MetricLabels labels{{"group", group_}};
-    Counter& restored = cluster_.metrics.counter(metrics::kRestored, labels);
     Gauge& left = cluster_.metrics.gauge(metrics::kRestoreLeft, labels);
-    VIGIE_TRY_ASSIGN(const auto reader, cluster_.lease_reader());
-    VIGIE_TRY(reader->start(changelog, from));
     const auto tell = [&](std::string_view event, Offset next) {
         left.set(static_cast<double>(std::max<Offset>(range.end - next, 0)));
         cluster_.log.info(event, {{"group", group_},
@@ -129,43 +136,73 @@ Status Changelog::read(const Partition& changelog, const Bus::Range& range, Inpu
                                   {"next", std::to_string(next)},
                                   {"end", std::to_string(range.end)}});
     };
-    tell("restoring state", from);
-    SteadyTime silent_until = cluster_.deadline();
-    SteadyTime tell_at = cluster_.clock.steady() + kProgressInterval;
-    while (true) {
-        VIGIE_TRY_ASSIGN(const auto next, reader->next(kSlice));
-        if (next.end && *next.end >= range.end) break;
-        if (!next.record) {
-            if (!cluster_.over(silent_until)) continue;
-            return fail(ErrorKind::kUnavailable,
-                        fmt::format("restore {}: a transaction is under way, or no broker answers",
-                                    to_string(changelog)));
+    std::optional<SteadyTime> tell_at;  // None: nothing was said yet.
+    VIGIE_TRY(catch_up(changelog, range, copies,
+                       cluster_.metrics.counter(metrics::kRestored, labels), [&](Offset next) {
+                           const SteadyTime now = cluster_.clock.steady();
+                           if (tell_at && now < *tell_at) return true;
+                           tell("restoring state", next);
+                           tell_at = now + kProgressInterval;
+                           return true;
+                       }));
+    if (tell_at) tell("state restored", range.end);
+    return {};
+}
+
+Status Changelog::catch_up(const Partition& changelog, const Bus::Range& range, Copies& copies,
+                           Counter& records, const GoOn& go_on) const {
+    Offset at = range.end;
+    for (const auto& [name, copy] : copies) at = std::min(at, copy.next);
+    const auto read_up_to = [&, now = cluster_.clock.wall()](Offset next) {
+        for (auto& [name, copy] : copies) {
+            copy.next = std::max(copy.next, next);
+            copy.at = now;
         }
-        const rd_kafka_message_t& record = *next.record;
-        silent_until = cluster_.deadline();
-        restored.add();
-        const auto key =
-            StateDecoder::parse_key({static_cast<const char*>(record.key), record.key_len});
-        if (!key) {
-            return fail(ErrorKind::kCorrupt, fmt::format("{}@{}: not a row of state",
-                                                         to_string(changelog), record.offset));
-        }
-        const auto input = inputs.find(key->input);
-        if (input != inputs.end() && record.offset >= input->second.next) {
-            std::optional<std::string_view> value;
-            if (record.payload != nullptr) {
-                value = {static_cast<const char*>(record.payload), record.len};
+    };
+    if (at < range.end) {
+        VIGIE_TRY_ASSIGN(const auto reader, cluster_.lease_reader());
+        VIGIE_TRY(reader->start(changelog, at));
+        SteadyTime silent_until = cluster_.deadline();
+        while (true) {
+            if (!go_on(at)) {
+                read_up_to(at);
+                return {};
             }
-            VIGIE_TRY(input->second.decoder.add(*key, value));
-            input->second.read += 1;
-        }
-        if (cluster_.clock.steady() >= tell_at) {
-            tell("restoring state", record.offset + 1);
-            tell_at = cluster_.clock.steady() + kProgressInterval;
+            VIGIE_TRY_ASSIGN(const auto next, reader->next(kSlice));
+            if (next.end && *next.end >= range.end) break;
+            if (next.record) {
+                VIGIE_TRY(add(changelog, *next.record, copies));
+                records.add();
+                at = next.record->offset + 1;
+                silent_until = cluster_.deadline();
+            } else if (cluster_.over(silent_until)) {
+                return fail(ErrorKind::kUnavailable,
+                            fmt::format("restore {}: a transaction is under way, or no broker "
+                                        "answers",
+                                        to_string(changelog)));
+            }
         }
     }
-    tell("state restored", range.end);
+    read_up_to(range.end);
     return {};
+}
+
+Status Changelog::add(const Partition& changelog, const rd_kafka_message_t& record,
+                      Copies& copies) {
+    const auto key =
+        StateDecoder::parse_key({static_cast<const char*>(record.key), record.key_len});
+    if (!key) {
+        return fail(ErrorKind::kCorrupt,
+                    fmt::format("{}@{}: not a row of state", to_string(changelog), record.offset));
+    }
+    const auto found = copies.find(key->input);
+    if (found == copies.end() || record.offset < found->second.next) return {};
+    std::optional<std::string_view> value;
+    if (record.payload != nullptr) {
+        value = {static_cast<const char*>(record.payload), record.len};
+    }
+    found->second.read += 1;
+    return found->second.decoder.add(*key, value);
 }
 
 }  // namespace vigie::streams::kafka

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ public:
     void apply(Changes changes, Offset next);
 
     const StateDecoder::Rows& rows() const { return rows_; }
+    StateDecoder::Rows take_rows() { return std::move(rows_); }
     Offset next() const { return next_; }
     // Changes since the last checkpoint.
     std::size_t unsaved() const { return unsaved_; }
@@ -57,26 +59,42 @@ public:
     std::vector<Outgoing> encode(const Partition& input, const Changes& changes,
                                  const TableStore& store) const;
 
-    // From the checkpoint on, or from the beginning, everything written up to now, and waits for
-    // transactions under way: none of the old owner may be missed. kUnavailable when nothing comes
-    // any more, kCorrupt.
+    // The rows of an input as far as they were read.
+    struct Copy {
+        Partition input;
+        StateDecoder decoder;
+        Offset next = 0;       // Below it everything is in the decoder.
+        WallTime at;           // When that was so.
+        std::size_t read = 0;  // Records since the last checkpoint.
+    };
+    using Copies = std::map<std::string, Copy, std::less<>>;  // By to_string(input).
+    Partition changelog_of(const Partition& input) const {
+        return {state_topic(group_), input.index % partitions_};
+    }
+    // False: what was erased since may be missing in a changelog that has this range.
+    bool usable(const Copy& copy, const Bus::Range& range) const;
+    // With what the checkpoint has, or with nothing.
+    Copy begin(const Partition& input, const Bus::Range& range) const;
+    // Reads on up to the end of the range, or as long as `go_on`, asked with the next offset, says
+    // so: the copies are usable also when it fails. kUnavailable when nothing comes any more,
+    // kCorrupt.
+    using GoOn = std::function<bool(Offset next)>;
+    Status catch_up(const Partition& changelog, const Bus::Range& range, Copies& copies,
+                    Counter& records, const GoOn& go_on) const;
+
+    // From `copies` on, the checkpoint, or the beginning, everything written up to now, and waits
+    // for transactions under way: none of the old owner may be missed. Fails as catch_up().
     using Tables = std::map<Partition, std::unique_ptr<TableStore>>;
-    Result<Tables> restore(std::span<const Partition> inputs) const;
+    Result<Tables> restore(std::span<const Partition> inputs, Copies copies) const;
 
     // Now, or when as much changed as makes it worth while.
     void save(const Partition& input, TableStore& store) const;
     void save_when_due(const Partition& input, TableStore& store) const;
 
 private:
-    struct Restoring {
-        StateDecoder decoder;
-        Offset next = 0;  // Below it everything is in the decoder.
-        std::size_t read = 0;
-    };
-    using Inputs = std::map<std::string, Restoring, std::less<>>;
-    std::int32_t partition_of(const Partition& input) const { return input.index % partitions_; }
-    void start(const Partition& input, const Bus::Range& range, Restoring& restoring) const;
-    Status read(const Partition& changelog, const Bus::Range& range, Inputs& inputs) const;
+    Status catch_up_and_tell(const Partition& changelog, const Bus::Range& range,
+                             Copies& copies) const;
+    static Status add(const Partition& changelog, const rd_kafka_message_t& record, Copies& copies);
 
     const Cluster& cluster_;
     const std::string group_;

@@ -1,6 +1,5 @@
 #include "streams/kafka/checkpoints.h"
 
-#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,14 +7,6 @@
 #include "streams/kafka/metrics.h"
 
 namespace vigie::streams::kafka {
-
-namespace {
-
-// A row erased since then must still have its tombstone in the changelog, which brokers keep for
-// delete.retention.ms: a day, which topics.cc asks for.
-constexpr std::chrono::hours kAgeMax{12};
-
-}  // namespace
 
 Checkpoints::Checkpoints(const Cluster& cluster, std::string group)
     : cluster_(cluster), group_(std::move(group)), files_(cluster.options.state_folder, false) {}
@@ -40,7 +31,7 @@ std::optional<Checkpoints::Checkpoint> Checkpoints::load(const Partition& input)
     if (saved->cluster_id != cluster_.id()) return none("other_cluster");
     const WallTime now = cluster_.clock.wall();
     if (saved->at > now || saved->at + kAgeMax < now) return none("old");
-    return Checkpoint{saved->next, std::move(saved->rows)};
+    return Checkpoint{saved->next, saved->at, std::move(saved->rows)};
 }
 
 void Checkpoints::unused(std::string_view why) const {

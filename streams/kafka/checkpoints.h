@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,12 +16,17 @@ namespace vigie::streams::kafka {
 // changelog is read whole, and metrics::kCheckpointsUnused says why. Safe from any thread.
 class Checkpoints {
 public:
+    // Of any copy: a row erased since then must still have its tombstone in the changelog, which
+    // brokers keep for delete.retention.ms: a day, which topics.cc asks for.
+    static constexpr std::chrono::hours kAgeMax{12};
+
     Checkpoints(const Cluster& cluster, std::string group);
 
     // `rows` has every change that the changelog holds below `next`, and may have later ones:
     // they are read again.
     struct Checkpoint {
         Offset next = 0;
+        WallTime at;  // When it was saved.
         StateDecoder::Rows rows;
     };
 

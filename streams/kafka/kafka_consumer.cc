@@ -64,6 +64,14 @@ Result<std::unique_ptr<Producer>> KafkaConsumer::open_producer() const {
 
 Status KafkaConsumer::start(const Subscription& subscription) {
     VIGIE_TRY_ASSIGN(producer_, open_producer());
+    if (cluster_.options.standby) {
+        std::vector<Partition> inputs;
+        for (const std::string& topic : subscription.topics) {
+            VIGIE_TRY_ASSIGN(const std::int32_t count, cluster_.partition_count(topic));
+            for (std::int32_t i = 0; i < count; ++i) inputs.push_back({topic, i});
+        }
+        standby_ = std::make_unique<Standby>(cluster_, changelog_, group_, inputs);
+    }
     Hooks hooks(cluster_.log);
     hooks.on_rebalance = [this](rd_kafka_resp_err_t code, auto* partitions) {
         on_rebalance(code, *partitions);
@@ -145,7 +153,8 @@ Status KafkaConsumer::take_over(const std::vector<Partition>& partitions,
         if (held.removed > 0) resets_.add();
         starts.elems[i].offset = std::max(held.next, range.begin);
     }
-    VIGIE_TRY_ASSIGN(auto tables, changelog_.restore(partitions));
+    auto copies = standby_ ? standby_->take(partitions) : Changelog::Copies{};
+    VIGIE_TRY_ASSIGN(auto tables, changelog_.restore(partitions, std::move(copies)));
     for (auto& [partition, held] : taken) {
         held.store = std::move(tables.at(partition));
         held_[partition] = std::move(held);
@@ -160,6 +169,7 @@ void KafkaConsumer::revoke(const rd_kafka_topic_partition_list_t& partitions) {
         const auto held = held_.find(partition);
         if (held != held_.end()) {
             changelog_.save(partition, *held->second.store);
+            if (standby_) standby_->follow(partition, std::move(held->second.store));
             held_.erase(held);
         }
         std::erase_if(batch_, [&](const Record& record) { return record.partition == partition; });

@@ -10,6 +10,7 @@
 #include "streams/kafka/cluster.h"
 #include "streams/kafka/member.h"
 #include "streams/kafka/producer.h"
+#include "streams/kafka/standby.h"
 
 namespace vigie::streams::kafka {
 
@@ -65,6 +66,7 @@ private:
     const std::string group_;
     AssignmentListener& listener_;
     const Changelog changelog_;
+    std::unique_ptr<Standby> standby_;  // Null unless KafkaBus::Options::standby.
     BulkFiles bulk_files_;
     const Cluster::Slot slot_;
     Histogram& transaction_seconds_;

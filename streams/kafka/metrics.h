@@ -23,6 +23,16 @@ inline constexpr MetricName kRestored{"vigie_streams_kafka_restored_records_tota
 inline constexpr MetricName kRestoreLeft{
     "vigie_streams_kafka_restore_left_records",
     "Offsets of the changelog still to be read before the partitions being assigned start."};
+// These three: label `group`.
+inline constexpr MetricName kStandbyRecords{
+    "vigie_streams_kafka_standby_records_total",
+    "Changelog records read for the copies of state that other members own."};
+inline constexpr MetricName kStandbyBehind{
+    "vigie_streams_kafka_standby_behind_records",
+    "Offsets of the changelog that those copies lacked when they were last looked at."};
+inline constexpr MetricName kStandbyFailures{
+    "vigie_streams_kafka_standby_failures_total",
+    "Times that those copies could not be brought up to date."};
 // Labels `group` and `why`: missing, damaged, other_cluster, old, beyond.
 inline constexpr MetricName kCheckpointsUnused{
     "vigie_streams_kafka_checkpoints_unused_total",
