@@ -14,6 +14,7 @@
 #include "core/id.h"
 #include "core/system_clock.h"
 #include "streams/context.h"
+#include "streams/runtime.h"
 
 namespace vigie::app {
 
@@ -23,11 +24,14 @@ using streams::Bus;
 using streams::Changes;
 using streams::Offset;
 using streams::Partition;
+using streams::PollLimits;
 using streams::Record;
 
-constexpr std::size_t kBatch = 500;
+constexpr std::size_t kBatch = 2000;
 constexpr std::chrono::milliseconds kAssignmentWait{60'000};
 constexpr std::chrono::milliseconds kAssignmentPoll{100};
+constexpr std::chrono::seconds kTellInterval{5};
+constexpr PollLimits kAtOnce{kBatch, std::chrono::milliseconds{0}};
 // What was acknowledged can be read a moment later; a read waits for that, but not for long.
 constexpr std::size_t kSettleReads = 10;
 // Of one step, so that a large state is no large transaction.
@@ -65,9 +69,40 @@ struct Place {
 // A partition on its way: what was read of it, and who stands where.
 struct Copy {
     Partition partition;
-    std::size_t records = 0;
-    Digest digest;
     std::vector<Place> places;
+    Offset next = 0;  // Of the bus that it is copied from
+    std::size_t records = 0;
+    Digest digest = {};
+
+    void add(const Record& record) {
+        for (Place& place : places) place.records_before += record.offset < place.at ? 1 : 0;
+        ++records;
+        digest.add(record.message);
+        next = record.offset + 1;
+    }
+};
+
+// Says whether what failed is to be tried again.
+class Patience {
+public:
+    explicit Patience(const MigrateOptions& options) : options_(options) {}
+
+    void worked() { failing_since_.reset(); }
+    // Waits before it says yes.
+    bool again(const Status& status, const std::string& doing) {
+        if (status || !is_retryable(status.error().kind)) return false;
+        const SteadyTime now = clock_.steady();
+        if (!failing_since_) failing_since_ = now;
+        if (now - *failing_since_ >= options_.patience) return false;
+        options_.tell(fmt::format("{}: {}: trying again", doing, status.error().message));
+        streams::wait_for(options_.retry_wait, {});
+        return true;
+    }
+
+private:
+    const MigrateOptions& options_;
+    const SystemClock clock_;
+    std::optional<SteadyTime> failing_since_;
 };
 
 Status refuse_records(const Bus& to, const std::string& topic) {
@@ -85,15 +120,6 @@ Status refuse_records(const Bus& to, const std::string& topic) {
     return {};
 }
 
-Status check_target(const Bus& to, std::span<const streams::TopicOptions> topics,
-                    std::span<const Reader> readers) {
-    for (const auto& topic : topics) VIGIE_TRY(refuse_records(to, topic.name));
-    for (const Reader& reader : readers) {
-        VIGIE_TRY(refuse_records(to, "vigie.state." + reader.group));
-    }
-    return {};
-}
-
 Status check_partitions(const Bus& from, std::span<const streams::TopicOptions> topics) {
     for (const auto& topic : topics) {
         VIGIE_TRY_ASSIGN(const std::int32_t count, from.partition_count(topic.name));
@@ -105,23 +131,79 @@ Status check_partitions(const Bus& from, std::span<const streams::TopicOptions> 
     return {};
 }
 
-// Copies the records and says how many stand before each place.
-Status copy_records(const Bus& from, Bus& to, Copy& copy) {
+// Goes over the records that `to` has already: they must be the first ones of `from`.
+Status pass_copied(const Bus& from, const Bus& to, Copy& copy) {
+    const auto count = to.partition_count(copy.partition.topic);
+    if (!count && count.error().kind == ErrorKind::kNotFound) return {};
+    VIGIE_TRY(count);
+    std::vector<Record> ours;
+    std::size_t compared = 0;  // Of `ours`
+    for (Offset next = 0;;) {
+        VIGIE_TRY_ASSIGN(const auto theirs, to.read(copy.partition, next, kAtOnce));
+        if (theirs.empty()) return {};
+        for (const Record& record : theirs) {
+            if (compared == ours.size()) {
+                VIGIE_TRY_ASSIGN(ours, from.read(copy.partition, copy.next, kAtOnce));
+                compared = 0;
+            }
+            Digest here;
+            Digest there;
+            there.add(record.message);
+            if (compared < ours.size()) here.add(ours[compared].message);
+            if (here.value() != there.value()) {
+                return fail(ErrorKind::kConflict,
+                            fmt::format("{}@{} is not what the log has there: delete the topics "
+                                        "of the move that was begun, or choose another "
+                                        "bus.topic_prefix",
+                                        to_string(copy.partition), record.offset));
+            }
+            copy.add(ours[compared++]);
+            next = record.offset + 1;
+        }
+    }
+}
+
+// Copies what `to` does not have, and says how many records stand before each place.
+Status copy_records(const Bus& from, Bus& to, Copy& copy, const MigrateOptions& options,
+                    Patience& patience) {
     VIGIE_TRY_ASSIGN(const auto range, from.range(copy.partition));
-    for (Offset next = range.begin; next < range.end;) {
-        VIGIE_TRY_ASSIGN(auto records,
-                         from.read(copy.partition, next, {kBatch, std::chrono::milliseconds{0}}));
+    copy.next = range.begin;
+    VIGIE_TRY(pass_copied(from, to, copy));
+    const SystemClock clock;
+    SteadyTime tell_at = clock.steady() + kTellInterval;
+    while (copy.next < range.end) {
+        VIGIE_TRY_ASSIGN(auto records, from.read(copy.partition, copy.next, kAtOnce));
         if (records.empty()) break;
         std::vector<streams::Message> messages;
         for (Record& record : records) {
-            for (Place& place : copy.places) place.records_before += record.offset < place.at;
-            ++copy.records;
-            copy.digest.add(record.message);
-            next = record.offset + 1;
+            copy.add(record);
             record.message.topic = copy.partition.topic;
             messages.push_back(std::move(record.message));
         }
         VIGIE_TRY(streams::append_and_wait(to, std::move(messages)));
+        patience.worked();
+        if (clock.steady() < tell_at) continue;
+        tell_at = clock.steady() + kTellInterval;
+        options.tell(fmt::format("{}: {} of {} records", to_string(copy.partition), copy.records,
+                                 range.end - range.begin));
+    }
+    return {};
+}
+
+// What is there must be what an unfinished move left; without one there must be nothing.
+Status check_target(const Bus& from, const Bus& to, std::span<const streams::TopicOptions> topics,
+                    std::span<const Reader> readers, bool resume) {
+    for (const auto& topic : topics) {
+        if (!resume) VIGIE_TRY(refuse_records(to, topic.name));
+        for (std::int32_t index = 0; resume && index < topic.partitions; ++index) {
+            Copy copy{.partition = {topic.name, index}, .places = {}};
+            VIGIE_TRY_ASSIGN(const auto range, from.range(copy.partition));
+            copy.next = range.begin;
+            VIGIE_TRY(pass_copied(from, to, copy));
+        }
+    }
+    for (const Reader& reader : readers) {
+        if (!resume) VIGIE_TRY(refuse_records(to, "vigie.state." + reader.group));
     }
     return {};
 }
@@ -137,8 +219,7 @@ Status compare_records(const Bus& to, Copy& copy) {
     Digest digest;
     std::size_t reads_left = kSettleReads;
     for (Offset next = 0; reads_left > 0;) {
-        VIGIE_TRY_ASSIGN(const auto batch,
-                         to.read(copy.partition, next, {kBatch, std::chrono::milliseconds{0}}));
+        VIGIE_TRY_ASSIGN(const auto batch, to.read(copy.partition, next, kAtOnce));
         for (const Record& record : batch) {
             for (Place& place : copy.places) {
                 if (place.records_before == records) place.moved = record.offset;
@@ -213,120 +294,179 @@ Result<Changes> rows_of(const streams::Store& store) {
     return rows;
 }
 
-// The rows as they are to lie on the other side, where a snapshot has another reference.
-Result<Changes> translated_rows(const streams::Consumer& from, streams::Consumer& to,
-                                const Partition& partition) {
+// What a stage has behind a partition, as it is to lie on the other side.
+struct State {
+    Changes rows;
+    Offset position = 0;
+    std::string begins_anew;  // Why, when it does.
+};
+
+// A snapshot has another reference there. One that cannot be read is dealt with as a worker does.
+Result<State> translated(const streams::Consumer& from, streams::Consumer& to,
+                         const Partition& partition, Offset position) {
     const streams::Store& store = from.store(partition);
-    VIGIE_TRY_ASSIGN(auto rows, rows_of(store));
+    State state{.rows = {}, .position = position, .begins_anew = {}};
+    VIGIE_TRY_ASSIGN(state.rows, rows_of(store));
     streams::StepContext context(store, streams::kMessageBytesMax);
     VIGIE_TRY(context.load());
     VIGIE_TRY_ASSIGN(const auto reference, context.load_snapshot());
-    if (!reference) return rows;
-    VIGIE_TRY_ASSIGN(const auto bytes, from.load_bulk(partition, *reference));
-    VIGIE_TRY_ASSIGN(const auto kept, to.save_bulk(partition, bytes));
+    if (!reference) return state;
+    const auto bytes = from.load_bulk(partition, *reference);
+    if (!bytes && bytes.error().kind == ErrorKind::kInvalid)
+        return State{{}, 0, bytes.error().message};
+    VIGIE_TRY(bytes);
+    VIGIE_TRY_ASSIGN(const auto kept, to.save_bulk(partition, *bytes));
     context.save_snapshot(kept);
-    for (auto& [key, value] : context.take_changes()) rows.insert_or_assign(key, value);
-    return rows;
+    for (auto& [key, value] : context.take_changes()) state.rows.insert_or_assign(key, value);
+    return state;
 }
 
-// In steps of a bounded size; the position moves with the last one.
-Status write_rows(streams::Consumer& to, const Partition& partition, const Changes& rows,
-                  Offset position) {
+// In steps of a bounded size; the position moves with the last one. What an unfinished move left
+// and is not to be there goes.
+Status write_state(streams::Consumer& to, const Partition& partition, const State& state) {
+    VIGIE_TRY_ASSIGN(Changes rows, rows_of(to.store(partition)));
+    for (auto& [key, value] : rows) value.reset();
+    for (const auto& [key, value] : state.rows) rows.insert_or_assign(key, value);
     streams::Step step{.input = partition, .next = {}, .state = {}, .outputs = {}};
     std::size_t bytes = 0;
-    for (const auto& [key, value] : rows) {
-        bytes += key.size() + value->size();
-        step.state.emplace(key, value);
+    for (auto& [key, value] : rows) {
+        bytes += key.size() + (value ? value->size() : 0);
+        step.state.emplace(key, std::move(value));
         if (bytes < kStepBytes) continue;
         VIGIE_TRY(to.commit(std::exchange(step, {partition, {}, {}, {}})));
         bytes = 0;
     }
-    step.next = position;
+    step.next = state.position;
     return to.commit(std::move(step));
 }
 
 using Places = std::map<Partition, Place>;
 
-Status copy_reader(Bus& from, Bus& to, const Reader& reader, const Places& places,
-                   Migration& done) {
+// By partition, what was written and found there again.
+Result<std::map<Partition, State>> copy_reader(Bus& from, Bus& to, const Reader& reader,
+                                               const Places& places) {
     VIGIE_TRY_ASSIGN(const auto source, Group::open(from, reader));
-    std::map<Partition, Changes> written;
+    std::map<Partition, State> written;
     {
         VIGIE_TRY_ASSIGN(const auto target, Group::open(to, reader));
         for (const auto& [partition, place] : places) {
-            VIGIE_TRY_ASSIGN(auto rows,
-                             translated_rows(source->consumer(), target->consumer(), partition));
-            VIGIE_TRY(write_rows(target->consumer(), partition, rows, place.moved));
-            done.rows += rows.size();
-            ++done.positions;
-            written[partition] = std::move(rows);
+            VIGIE_TRY_ASSIGN(auto state, translated(source->consumer(), target->consumer(),
+                                                    partition, place.moved));
+            VIGIE_TRY(write_state(target->consumer(), partition, state));
+            written[partition] = std::move(state);
         }
     }
     // Another member has nothing but what is kept.
     VIGIE_TRY_ASSIGN(const auto target, Group::open(to, reader));
-    for (const auto& [partition, place] : places) {
+    for (const auto& [partition, state] : written) {
         VIGIE_TRY_ASSIGN(const auto rows, rows_of(target->consumer().store(partition)));
         VIGIE_TRY_ASSIGN(const Offset position, target->consumer().position(partition));
-        if (rows != written[partition]) {
+        if (rows != state.rows) {
             return fail(differs(partition, "the state of stage " + reader.group));
         }
-        if (position != place.moved) {
+        if (position != state.position) {
             return fail(differs(partition, "the position of stage " + reader.group));
         }
     }
-    return {};
+    return written;
+}
+
+// A partition and who reads it.
+Result<Copy> prepare(const Bus& from, const Partition& partition, std::span<const Reader> readers) {
+    Copy copy{.partition = partition, .places = {}};
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+        const auto& read = readers[i].topics;
+        if (std::ranges::find(read, partition.topic) == read.end()) continue;
+        VIGIE_TRY_ASSIGN(const Offset at, from.group_position(readers[i].group, partition));
+        copy.places.push_back({.reader = i, .at = at, .records_before = 0, .moved = 0});
+    }
+    return copy;
 }
 
 constexpr const char* kMark = "/migration";
 constexpr const char* kFinished = "finished\n";
+constexpr std::size_t kMarkBytesMax = 4096;
+
+std::string unfinished(const std::string& target) {
+    return "unfinished " + target + "\n";
+}
 
 }  // namespace
 
 Result<Migration> migrate(Bus& from, Bus& to, std::span<const streams::TopicOptions> topics,
-                          std::span<const Reader> readers,
-                          const std::function<Status()>& before_writing) {
+                          std::span<const Reader> readers, const MigrateOptions& options) {
     VIGIE_TRY(check_partitions(from, topics));
-    VIGIE_TRY(check_target(to, topics, readers));
-    VIGIE_TRY(before_writing());
+    VIGIE_TRY(check_target(from, to, topics, readers, options.resume));
+    VIGIE_TRY(options.before_writing());
     VIGIE_TRY(to.ensure_topics(topics));
     Migration done;
+    Patience patience(options);
     std::vector<Places> places(readers.size());
     for (const auto& topic : topics) {
         for (std::int32_t index = 0; index < topic.partitions; ++index) {
-            Copy copy{.partition = {topic.name, index}, .records = 0, .digest = {}, .places = {}};
-            for (std::size_t i = 0; i < readers.size(); ++i) {
-                const auto& read = readers[i].topics;
-                if (std::find(read.begin(), read.end(), topic.name) == read.end()) continue;
-                VIGIE_TRY_ASSIGN(const Offset at,
-                                 from.group_position(readers[i].group, copy.partition));
-                copy.places.push_back({.reader = i, .at = at, .records_before = 0, .moved = 0});
-            }
-            VIGIE_TRY(copy_records(from, to, copy));
-            VIGIE_TRY(compare_records(to, copy));
-            done.parts.push_back({copy.partition, copy.records, copy.digest.value()});
-            for (const Place& place : copy.places) places[place.reader][copy.partition] = place;
+            const Partition partition{topic.name, index};
+            VIGIE_TRY_ASSIGN(const Copy begin, prepare(from, partition, readers));
+            Copy copy;
+            const auto copy_and_compare = [&]() -> Status {
+                copy = begin;
+                VIGIE_TRY(copy_records(from, to, copy, options, patience));
+                return compare_records(to, copy);
+            };
+            Status status = copy_and_compare();
+            while (patience.again(status, to_string(partition))) status = copy_and_compare();
+            VIGIE_TRY(status);
+            patience.worked();
+            done.parts.push_back({partition, copy.records, copy.digest.value()});
+            for (const Place& place : copy.places) places[place.reader][partition] = place;
         }
     }
     for (std::size_t i = 0; i < readers.size(); ++i) {
-        VIGIE_TRY(copy_reader(from, to, readers[i], places[i], done));
+        const std::string stage = "stage " + readers[i].group;
+        options.tell(stage);
+        std::map<Partition, State> written;
+        const auto copy_state = [&]() -> Status {
+            VIGIE_TRY_ASSIGN(written, copy_reader(from, to, readers[i], places[i]));
+            return {};
+        };
+        Status status = copy_state();
+        while (patience.again(status, stage)) status = copy_state();
+        VIGIE_TRY(status);
+        patience.worked();
+        for (const auto& [partition, state] : written) {
+            ++done.positions;
+            done.rows += state.rows.size();
+            if (state.begins_anew.empty()) continue;
+            done.begun_anew.push_back(fmt::format("{} begins {} anew: {}", stage,
+                                                  to_string(partition), state.begins_anew));
+        }
     }
     return done;
 }
 
-Status mark_move(const std::string& data, bool finished) {
-    return write_file(data + kMark, finished ? kFinished : "unfinished\n");
+Status begin_move(const std::string& data, const std::string& target) {
+    return write_file(data + kMark, unfinished(target));
+}
+
+Status finish_move(const std::string& data) {
+    return write_file(data + kMark, kFinished);
+}
+
+Result<bool> is_unfinished(const std::string& data, const std::string& target) {
+    std::error_code error;
+    if (!std::filesystem::exists(data + kMark, error)) return false;
+    VIGIE_TRY_ASSIGN(const std::string mark, read_file(data + kMark, kMarkBytesMax));
+    return mark == unfinished(target);
 }
 
 Status check_move(const std::string& data) {
     std::error_code error;
     if (std::filesystem::exists(data + kMark, error)) {
-        VIGIE_TRY_ASSIGN(const std::string mark, read_file(data + kMark, 100));
+        VIGIE_TRY_ASSIGN(const std::string mark, read_file(data + kMark, kMarkBytesMax));
         if (mark == kFinished) return {};
         return fail(
             ErrorKind::kConflict,
-            fmt::format("the move of {}/bus to Kafka was begun and not finished: delete the "
-                        "topics that it made, or choose another bus.topic_prefix, and run "
-                        "'vigie migrate' again",
+            fmt::format("the move of {}/bus to Kafka was begun and not finished: run 'vigie "
+                        "migrate --to kafka' again, it goes on where it ended",
                         data));
     }
     if (!std::filesystem::exists(data + "/bus", error)) return {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,6 +24,22 @@ struct Migration {
     std::vector<Part> parts;
     std::size_t positions = 0;
     std::size_t rows = 0;  // Of keyed state; a snapshot of bulk state counts as one.
+    // A sentence for each stage and partition whose snapshot could not be read: it has no state
+    // there and begins at the oldest record, as it would have done here.
+    std::vector<std::string> begun_anew;
+};
+
+struct MigrateOptions {
+    // An earlier move to the same place was not finished: what it wrote is compared, and this one
+    // goes on behind it.
+    bool resume = false;
+    // Asked when everything was checked; what it says ends the move.
+    std::function<Status()> before_writing = [] { return Status{}; };
+    // Hears how far it is, now and then, and of every failure that is tried again.
+    std::function<void(const std::string& sentence)> tell = [](const std::string&) {};
+    // While a side does not answer, for so long since it last did.
+    std::chrono::milliseconds patience = std::chrono::minutes{10};
+    std::chrono::milliseconds retry_wait{1000};
 };
 
 // Copies a log, the positions of its readers and their state from one bus to another, in the
@@ -30,17 +47,19 @@ struct Migration {
 // is moved to the same record. Nobody may use either bus meanwhile. `from` is not changed.
 //
 // kInvalid, before anything is written: a topic has another number of partitions than `topics`
-// says. kConflict, before anything is written: `to` has records or positions already. kCorrupt
-// names the first partition that differs. After any later error `to` is half full.
-// `before_writing` is asked first; what it says ends the move.
-Result<Migration> migrate(
-    streams::Bus& from, streams::Bus& to, std::span<const streams::TopicOptions> topics,
-    std::span<const Reader> readers,
-    const std::function<Status()>& before_writing = [] { return Status{}; });
+// says. kConflict, before anything is written: `to` has records or positions already, to resume:
+// others than `from` has. kCorrupt names the first partition that differs. After any later error
+// the move can be resumed.
+Result<Migration> migrate(streams::Bus& from, streams::Bus& to,
+                          std::span<const streams::TopicOptions> topics,
+                          std::span<const Reader> readers, const MigrateOptions& options = {});
 
 // What a data folder remembers of a move, in its file "migration", so that no Vigie starts on
-// half of a log: it would do again what was done.
-Status mark_move(const std::string& data, bool finished);
+// half of a log: it would do again what was done. `target` is one line.
+Status begin_move(const std::string& data, const std::string& target);
+Status finish_move(const std::string& data);
+// True when a move to this target was begun and not finished.
+Result<bool> is_unfinished(const std::string& data, const std::string& target);
 // kConflict says what to do: a move was begun and not finished, or the folder has a log that was
 // not moved.
 Status check_move(const std::string& data);

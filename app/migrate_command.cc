@@ -53,10 +53,18 @@ Status migrate_and_print(const MigrateCommand& command) {
     VIGIE_TRY_ASSIGN(const auto to, LogAccess::open({.data = "", .config = command.config},
                                                     LogAccess::Intent::kChange));
     const auto topics = make_topics(config->partitions, config->retention_bytes);
-    const auto begin = [&config] { return mark_move(config->data, false); };
+    const std::string target = config->kafka->prefix + "vigie.*";
+    MigrateOptions options;
+    VIGIE_TRY_ASSIGN(options.resume, is_unfinished(config->data, target));
+    options.before_writing = [&] { return begin_move(config->data, target); };
+    options.tell = [](const std::string& sentence) {
+        fmt::print(stderr, "vigie: migrate: {}\n", sentence);
+    };
+    if (options.resume) options.tell("going on with the move that was begun");
     VIGIE_TRY_ASSIGN(const Migration done,
-                     migrate(from->bus(), to->bus(), topics, readers(), begin));
-    VIGIE_TRY(mark_move(config->data, true));
+                     migrate(from->bus(), to->bus(), topics, readers(), options));
+    VIGIE_TRY(finish_move(config->data));
+    for (const std::string& sentence : done.begun_anew) options.tell(sentence);
     print(done, command.format);
     return {};
 }

@@ -1,5 +1,8 @@
 #include "app/migrate.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include <catch2/catch.hpp>
 
 #include "core/system_clock.h"
@@ -181,4 +184,142 @@ TEST_CASE("migrate: a copy that lacks a record is found", "[app]") {
     REQUIRE_FALSE(differs);
     CHECK(differs.error().kind == ErrorKind::kCorrupt);
     CHECK_THAT(differs.error().message, Catch::Contains("is not the same after the copy"));
+}
+
+namespace {
+
+// Hears what a move tells, and does not wait between its attempts.
+vigie::app::MigrateOptions impatient(std::vector<std::string>& told) {
+    vigie::app::MigrateOptions options;
+    options.tell = [&told](const std::string& sentence) { told.push_back(sentence); };
+    options.patience = std::chrono::minutes{1};
+    options.retry_wait = std::chrono::milliseconds{0};
+    return options;
+}
+
+void require_moved(const Site& site) {
+    for (const std::int32_t index : {0, 1}) {
+        const Partition in{"in", index};
+        CHECK(said(site.to, in) == said(site.from, in));
+        CHECK(site.to.state("count", in) == site.from.state("count", in));
+        CHECK(*site.to.group_position("count", in) == *site.from.group_position("count", in));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("migrate: one that was cut short goes on where it ended", "[app]") {
+    Site site;
+    site.append(0, 40);
+    site.work(site.from);
+    // The beginning of both partitions, and a row that is not to be there.
+    REQUIRE(site.to.ensure_topics(kTopics));
+    site.append(site.to, 0, 13);
+    streams::TestListener listener;
+    {
+        const auto consumer = *site.to.subscribe({"count", {"in"}}, listener);
+        REQUIRE(consumer->poll({1, std::chrono::milliseconds{0}}));
+        REQUIRE(consumer->commit({{"in", 0}, {}, {{"stale", "1"}}, {}}));
+    }
+    std::vector<std::string> told;
+    auto options = impatient(told);
+    CHECK(migrate(site.from, site.to, kTopics, kReaders, options).error().kind ==
+          ErrorKind::kConflict);
+    options.resume = true;
+    const auto done = migrate(site.from, site.to, kTopics, kReaders, options);
+    if (!done) FAIL(done.error().message);
+    CHECK(done->parts[0].records + done->parts[1].records == 40);
+    require_moved(site);
+}
+
+TEST_CASE("migrate: what lies there and is not the log's beginning is not gone on with", "[app]") {
+    Site site;
+    site.append(0, 10);
+    std::vector<std::string> told;
+    auto options = impatient(told);
+    options.resume = true;
+    REQUIRE(site.to.ensure_topics(kTopics));
+    SECTION("another record") {
+        site.append(site.to, 1, 2);
+    }
+    SECTION("more records") {
+        site.append(site.to, 0, 20);
+    }
+    const std::size_t before = site.to.records("in").size();
+    const auto refused = migrate(site.from, site.to, kTopics, kReaders, options);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == ErrorKind::kConflict);
+    CHECK_THAT(refused.error().message, Catch::Contains("is not what the log has there"));
+    CHECK(site.to.records("in").size() == before);
+}
+
+TEST_CASE("migrate: while the other side does not answer it is tried again", "[app]") {
+    Site site;
+    site.append(0, 40);
+    site.work(site.from);
+    site.append(40, 50);
+    REQUIRE(site.to.ensure_topics(kTopics));
+    streams::Faults faults;
+    faults.append_lost_before = 300;
+    faults.append_lost_after = 300;
+    faults.commit_lost_before = 300;
+    faults.commit_lost_after = 300;
+    faults.unreachable = 50;
+    faults.disk_full = 50;
+    site.to.set_faults(faults);
+    std::vector<std::string> told;
+    auto options = impatient(told);
+    const auto done = migrate(site.from, site.to, kTopics, kReaders, options);
+    if (!done) FAIL(done.error().message);
+    site.to.set_faults({});
+    require_moved(site);
+    CHECK(std::ranges::any_of(told, [](const std::string& sentence) {
+        return sentence.find("trying again") != std::string::npos;
+    }));
+}
+
+TEST_CASE("migrate: a side that stays away ends it, and it can be resumed", "[app]") {
+    Site site;
+    site.append(0, 40);
+    REQUIRE(site.to.ensure_topics(kTopics));
+    site.to.set_faults({.append_lost_before = 1000});
+    std::vector<std::string> told;
+    auto options = impatient(told);
+    options.patience = std::chrono::milliseconds{20};
+    const auto ended = migrate(site.from, site.to, kTopics, kReaders, options);
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().kind == ErrorKind::kUnavailable);
+    site.to.set_faults({});
+    options.resume = true;
+    REQUIRE(migrate(site.from, site.to, kTopics, kReaders, options));
+    require_moved(site);
+}
+
+TEST_CASE("migrate: a stage whose snapshot cannot be read begins anew there, as it would here",
+          "[app]") {
+    const streams::TempFolder folder;
+    Site site;
+    streams::rocks::RocksBus::Options options;
+    options.path = folder.path() + "/bus";
+    options.disk_free_bytes_min = 0;
+    auto from = streams::rocks::RocksBus::open(options, site.clock, site.metrics);
+    REQUIRE(from);
+    REQUIRE((*from)->ensure_topics(kTopics));
+    Site::append(**from, 0, 40);
+    site.work(**from);
+    std::size_t damaged = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+        if (entry.path().string().find("/bulk/") == std::string::npos) continue;
+        std::filesystem::resize_file(entry.path(), 10);
+        ++damaged;
+    }
+    REQUIRE(damaged == 2);
+    const auto done = migrate(**from, site.to, kTopics, kReaders);
+    if (!done) FAIL(done.error().message);
+    REQUIRE(done->begun_anew.size() == 2);
+    CHECK_THAT(done->begun_anew[0], Catch::StartsWith("stage count begins in/0 anew: "));
+    for (const std::int32_t index : {0, 1}) {
+        CHECK(site.to.state("count", {"in", index}).empty());
+        CHECK(*site.to.group_position("count", {"in", index}) == 0);
+    }
 }
