@@ -4,8 +4,7 @@
 A source is clean as long as it, the repository's headers it includes, .clang-tidy and the
 compiler's flags stay as they are; a stamp in build/tidy/clean/ remembers that.
 
-Most of the time goes into headers, so sources of one folder that declare no name twice are read as
-one unit. A unit with findings is read again source by source: what counts is said of sources.
+Most of the time goes into headers, so sources are read in units (units.py). A unit with findings is read again source by source: what counts is said of sources.
 """
 import argparse
 import concurrent.futures
@@ -18,17 +17,12 @@ import subprocess
 import sys
 import time
 
-from source import ROOT, code_of, read
+from source import ROOT, read
+from units import included, units_of
 
 BUILD = ROOT / "build" / "tidy"
 STAMPS = BUILD / "clean"
 UNITS = BUILD / "units"
-UNIT_MAX = 5
-# What starts at the left margin, and is neither directive nor brace, declares the name that stands
-# in front of the first of these signs.
-DECLARED = re.compile(r"(?!using (?:namespace |std::)|namespace)[A-Za-z].*?"
-                      r"([A-Za-z_][\w:~]*)\s*(?:[({=;\[]|\s:\s|$)")
-INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 NOISE = re.compile(r"^(\d+ warnings? (and \d+ errors? )?generated|Suppressed|Use -)")
 
 
@@ -44,45 +38,11 @@ def sources():
             if not path.startswith("tests/")}
 
 
-def included(path, seen):
-    """`path` and every file of the repository that it includes, directly or not."""
-    if path in seen or not (ROOT / path).is_file():
-        return
-    seen.add(path)
-    for target in INCLUDE.findall(read(path)):
-        included(target, seen)
-
-
 def fingerprint(path, command):
-    seen = set()
-    included(path, seen)
     digest = hashlib.sha256(command.encode() + read(".clang-tidy").encode())
-    for name in sorted(seen):
+    for name in sorted(included(path)):
         digest.update(name.encode() + b"\0" + (ROOT / name).read_bytes())
     return digest.hexdigest()
-
-
-def names_in(path):
-    """What a source declares for itself: two that share a name cannot be one unit."""
-    found = (DECLARED.match(line) for line in code_of(read(path)).splitlines())
-    return {match.group(1) for match in found if match}
-
-
-def units_of(paths):
-    """The paths in lists of at most UNIT_MAX."""
-    units = []
-    for path in paths:
-        folder, names = path.rpartition("/")[0], names_in(path)
-        for unit in units:
-            if (unit["folder"] == folder and len(unit["paths"]) < UNIT_MAX
-                    and not names & unit["names"]):
-                break
-        else:
-            unit = {"folder": folder, "paths": [], "names": set()}
-            units.append(unit)
-        unit["paths"].append(path)
-        unit["names"] |= names
-    return [unit["paths"] for unit in units]
 
 
 def write_units(units, commands):

@@ -127,7 +127,7 @@ double bounded_score(double value) {
 
 std::string age_text(EventClock::duration duration) {
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(duration);
-    return to_string(std::chrono::milliseconds(std::max(whole, std::chrono::seconds{0})));
+    return vigie::to_string(std::chrono::milliseconds(std::max(whole, std::chrono::seconds{0})));
 }
 
 }  // namespace vigie::agent
