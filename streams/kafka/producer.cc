@@ -62,6 +62,10 @@ Result<std::unique_ptr<Producer>> Producer::open(const Cluster& cluster,
 
 Status Producer::init() {
     const SteadyTime until = cluster_.deadline();
+    // Only waits for a connection: without one, init_transactions would look again after 500 ms.
+    const rd_kafka_metadata_t* metadata = nullptr;
+    rd_kafka_metadata(handle_.get(), 0, nullptr, &metadata, cluster_.slice_ms(until));
+    const Owned<const rd_kafka_metadata_t> unused(metadata);
     while (true) {
         const ErrorObject error(
             rd_kafka_init_transactions(handle_.get(), cluster_.slice_ms(until)));

@@ -61,6 +61,7 @@ void Standby::follow(const Partition& input, std::unique_ptr<TableStore> store) 
 void Standby::run(const std::stop_token& stop) {
     // Its keys stay as they are.
     std::vector<Partition> changelogs;
+    changelogs.reserve(copies_.size());
     for (const auto& [changelog, copies] : copies_) changelogs.push_back(changelog);
     bool was_failing = false;
     while (!stop.stop_requested()) {
