@@ -151,6 +151,9 @@ Properties Cluster::with_defaults(Properties defaults) const {
 Result<Handle> Cluster::open_producer(const std::string& transactional_id, Hooks& hooks) const {
     const Properties base = with_defaults({{"client.id", "vigie"},
                                            {"compression.codec", "lz4"},
+                                           // A transaction ends with its last record: what came
+                                           // before is on its way by then.
+                                           {"linger.ms", "0"},
                                            // A dead member holds readers up for so long.
                                            {"transaction.timeout.ms", "10000"}});
     return open_handle(RD_KAFKA_PRODUCER, base,
