@@ -50,6 +50,7 @@ Status LogAccess::open_folder(const std::string& data, Intent intent) {
 Status LogAccess::open_kafka(streams::kafka::KafkaBus::Options options) {
     // Two members of one name would throw each other out.
     options.instance.clear();
+    options.standby = false;
     VIGIE_TRY_ASSIGN(auto bus,
                      streams::kafka::KafkaBus::open(std::move(options), clock_, metrics_, *log_));
     kafka_ = bus.get();

@@ -32,8 +32,7 @@ constexpr std::chrono::milliseconds kAssignmentWait{60'000};
 constexpr std::chrono::milliseconds kAssignmentPoll{100};
 constexpr std::chrono::seconds kTellInterval{5};
 constexpr PollLimits kAtOnce{kBatch, std::chrono::milliseconds{0}};
-// What was acknowledged can be read a moment later; a read waits for that, but not for long.
-constexpr std::size_t kSettleReads = 10;
+constexpr std::chrono::milliseconds kSettlePoll{100};
 // Of one step, so that a large state is no large transaction.
 constexpr std::size_t kStepBytes = std::size_t{8} << 20U;
 
@@ -95,8 +94,15 @@ public:
         if (!failing_since_) failing_since_ = now;
         if (now - *failing_since_ >= options_.patience) return false;
         options_.tell(fmt::format("{}: {}: trying again", doing, status.error().message));
-        streams::wait_for(options_.retry_wait, {});
+        streams::wait_for(options_.settle_wait, {});
         return true;
+    }
+    // Once, and again.
+    Status keep_trying(const std::string& doing, const std::function<Status()>& attempt) {
+        Status status = attempt();
+        while (again(status, doing)) status = attempt();
+        if (status) worked();
+        return status;
     }
 
 private:
@@ -132,7 +138,8 @@ Status check_partitions(const Bus& from, std::span<const streams::TopicOptions> 
 }
 
 // Goes over the records that `to` has already: they must be the first ones of `from`.
-Status pass_copied(const Bus& from, const Bus& to, Copy& copy) {
+Status pass_copied(
+    const Bus& from, const Bus& to, Copy& copy, const std::function<void()>& worked = [] {}) {
     const auto count = to.partition_count(copy.partition.topic);
     if (!count && count.error().kind == ErrorKind::kNotFound) return {};
     VIGIE_TRY(count);
@@ -141,6 +148,7 @@ Status pass_copied(const Bus& from, const Bus& to, Copy& copy) {
     for (Offset next = 0;;) {
         VIGIE_TRY_ASSIGN(const auto theirs, to.read(copy.partition, next, kAtOnce));
         if (theirs.empty()) return {};
+        worked();
         for (const Record& record : theirs) {
             if (compared == ours.size()) {
                 VIGIE_TRY_ASSIGN(ours, from.read(copy.partition, copy.next, kAtOnce));
@@ -192,14 +200,14 @@ Status copy_records(const Bus& from, Bus& to, Copy& copy, const MigrateOptions& 
 
 // What is there must be what an unfinished move left; without one there must be nothing.
 Status check_target(const Bus& from, const Bus& to, std::span<const streams::TopicOptions> topics,
-                    std::span<const Reader> readers, bool resume) {
+                    std::span<const Reader> readers, bool resume, Patience& patience) {
     for (const auto& topic : topics) {
         if (!resume) VIGIE_TRY(refuse_records(to, topic.name));
         for (std::int32_t index = 0; resume && index < topic.partitions; ++index) {
             Copy copy{.partition = {topic.name, index}, .places = {}};
             VIGIE_TRY_ASSIGN(const auto range, from.range(copy.partition));
             copy.next = range.begin;
-            VIGIE_TRY(pass_copied(from, to, copy));
+            VIGIE_TRY(pass_copied(from, to, copy, [&patience] { patience.worked(); }));
         }
     }
     for (const Reader& reader : readers) {
@@ -214,11 +222,13 @@ Error differs(const Partition& partition, std::string_view what) {
 }
 
 // Reads the copy, compares it, and finds the places in it.
-Status compare_records(const Bus& to, Copy& copy) {
+Status compare_records(const Bus& to, Copy& copy, const MigrateOptions& options,
+                       Patience& patience) {
     std::size_t records = 0;
     Digest digest;
-    std::size_t reads_left = kSettleReads;
-    for (Offset next = 0; reads_left > 0;) {
+    const SystemClock clock;
+    SteadyTime until = clock.steady() + options.settle_wait;
+    for (Offset next = 0;;) {
         VIGIE_TRY_ASSIGN(const auto batch, to.read(copy.partition, next, kAtOnce));
         for (const Record& record : batch) {
             for (Place& place : copy.places) {
@@ -228,8 +238,13 @@ Status compare_records(const Bus& to, Copy& copy) {
             digest.add(record.message);
             next = record.offset + 1;
         }
-        if (!batch.empty()) continue;
-        reads_left = records < copy.records ? reads_left - 1 : 0;
+        if (batch.empty()) {
+            if (records >= copy.records || clock.steady() >= until) break;
+            streams::wait_for(kSettlePoll, {});
+            continue;
+        }
+        patience.worked();
+        until = clock.steady() + options.settle_wait;
     }
     if (records != copy.records) {
         return fail(
@@ -396,26 +411,30 @@ std::string unfinished(const std::string& target) {
 Result<Migration> migrate(Bus& from, Bus& to, std::span<const streams::TopicOptions> topics,
                           std::span<const Reader> readers, const MigrateOptions& options) {
     VIGIE_TRY(check_partitions(from, topics));
-    VIGIE_TRY(check_target(from, to, topics, readers, options.resume));
-    VIGIE_TRY(options.before_writing());
-    VIGIE_TRY(to.ensure_topics(topics));
-    Migration done;
     Patience patience(options);
+    if (options.resume) {
+        options.tell("waiting for what the move before left undecided");
+        streams::wait_for(options.settle_wait, {});
+    }
+    VIGIE_TRY(patience.keep_trying("look at what is there", [&] {
+        return check_target(from, to, topics, readers, options.resume, patience);
+    }));
+    VIGIE_TRY(options.before_writing());
+    VIGIE_TRY(patience.keep_trying("create topics", [&] { return to.ensure_topics(topics); }));
+    Migration done;
     std::vector<Places> places(readers.size());
     for (const auto& topic : topics) {
         for (std::int32_t index = 0; index < topic.partitions; ++index) {
             const Partition partition{topic.name, index};
+            options.tell("copying " + to_string(partition));
             VIGIE_TRY_ASSIGN(const Copy begin, prepare(from, partition, readers));
             Copy copy;
             const auto copy_and_compare = [&]() -> Status {
                 copy = begin;
                 VIGIE_TRY(copy_records(from, to, copy, options, patience));
-                return compare_records(to, copy);
+                return compare_records(to, copy, options, patience);
             };
-            Status status = copy_and_compare();
-            while (patience.again(status, to_string(partition))) status = copy_and_compare();
-            VIGIE_TRY(status);
-            patience.worked();
+            VIGIE_TRY(patience.keep_trying(to_string(partition), copy_and_compare));
             done.parts.push_back({partition, copy.records, copy.digest.value()});
             for (const Place& place : copy.places) places[place.reader][partition] = place;
         }
@@ -428,10 +447,7 @@ Result<Migration> migrate(Bus& from, Bus& to, std::span<const streams::TopicOpti
             VIGIE_TRY_ASSIGN(written, copy_reader(from, to, readers[i], places[i]));
             return {};
         };
-        Status status = copy_state();
-        while (patience.again(status, stage)) status = copy_state();
-        VIGIE_TRY(status);
-        patience.worked();
+        VIGIE_TRY(patience.keep_trying(stage, copy_state));
         for (const auto& [partition, state] : written) {
             ++done.positions;
             done.rows += state.rows.size();
@@ -463,11 +479,15 @@ Status check_move(const std::string& data) {
     if (std::filesystem::exists(data + kMark, error)) {
         VIGIE_TRY_ASSIGN(const std::string mark, read_file(data + kMark, kMarkBytesMax));
         if (mark == kFinished) return {};
+        const bool names_target = mark.find(' ') != std::string::npos;
         return fail(
             ErrorKind::kConflict,
-            fmt::format("the move of {}/bus to Kafka was begun and not finished: run 'vigie "
-                        "migrate --to kafka' again, it goes on where it ended",
-                        data));
+            fmt::format("the move of {}/bus to Kafka was begun and not finished ({}): {}", data,
+                        mark.substr(0, mark.find('\n')),
+                        names_target ? "run 'vigie migrate --to kafka' again, with the same "
+                                       "bus.topic_prefix it goes on where it ended"
+                                     : "delete the topics that it made, or choose another "
+                                       "bus.topic_prefix, and run 'vigie migrate' again"));
     }
     if (!std::filesystem::exists(data + "/bus", error)) return {};
     return fail(

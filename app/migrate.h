@@ -39,7 +39,9 @@ struct MigrateOptions {
     std::function<void(const std::string& sentence)> tell = [](const std::string&) {};
     // While a side does not answer, for so long since it last did.
     std::chrono::milliseconds patience = std::chrono::minutes{10};
-    std::chrono::milliseconds retry_wait{1000};
+    // Before something is tried again or resumed, and for records that cannot be read yet: longer
+    // than the transaction of a writer that died stays undecided.
+    std::chrono::milliseconds settle_wait = std::chrono::seconds{30};
 };
 
 // Copies a log, the positions of its readers and their state from one bus to another, in the

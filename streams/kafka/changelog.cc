@@ -23,32 +23,33 @@ constexpr std::size_t kCheckpointChanges = 1000;
 }  // namespace
 
 Result<std::optional<std::string>> TableStore::get(std::string_view key) const {
-    const auto row = rows_.find(key);
-    if (row == rows_.end()) return std::nullopt;
+    const auto row = now_.rows.find(key);
+    if (row == now_.rows.end()) return std::nullopt;
     return row->second;
 }
 
 Status TableStore::scan(std::string_view prefix, const Visitor& visit) const {
-    for (auto row = rows_.lower_bound(prefix); row != rows_.end() && row->first.starts_with(prefix);
-         ++row) {
+    for (auto row = now_.rows.lower_bound(prefix);
+         row != now_.rows.end() && row->first.starts_with(prefix); ++row) {
         if (!visit(row->first, row->second)) break;
     }
     return {};
 }
 
 std::size_t TableStore::parts_of(std::string_view key) const {
-    const auto row = rows_.find(key);
-    return row == rows_.end() ? 0 : state_parts(row->second.size());
+    const auto row = now_.rows.find(key);
+    return row == now_.rows.end() ? 0 : state_parts(row->second.size());
 }
 
-void TableStore::apply(Changes changes, Offset next) {
-    next_ = std::max(next_, next);
+void TableStore::apply(Changes changes, Offset next, WallTime at) {
+    now_.next = std::max(now_.next, next);
+    now_.at = at;
     unsaved_ += changes.size();
     for (auto& [key, value] : changes) {
         if (value) {
-            rows_[key] = std::move(*value);
+            now_.rows[key] = std::move(*value);
         } else {
-            rows_.erase(key);
+            now_.rows.erase(key);
         }
     }
 }
@@ -67,12 +68,13 @@ std::vector<Outgoing> Changelog::encode(const Partition& input, const Changes& c
 
 void Changelog::save(const Partition& input, TableStore& store) const {
     if (store.unsaved() == 0) return;
-    checkpoints_->save(input, store.next(), store.rows());
+    checkpoints_->save(input, store.now());
     store.saved();
 }
 
 void Changelog::save_when_due(const Partition& input, TableStore& store) const {
-    if (store.unsaved() >= std::max(kCheckpointChanges, store.rows().size())) save(input, store);
+    if (store.unsaved() >= std::max(kCheckpointChanges, store.now().rows.size()))
+        save(input, store);
 }
 
 bool Changelog::usable(const Copy& copy, const Bus::Range& range) const {
@@ -80,6 +82,13 @@ bool Changelog::usable(const Copy& copy, const Bus::Range& range) const {
     const WallTime now = cluster_.clock.wall();
     return copy.next >= range.begin && copy.next <= range.end && copy.at <= now &&
            copy.at + Checkpoints::kAgeMax >= now;
+}
+
+void Changelog::save(Copy copy) const {
+    if (copy.read == 0) return;
+    if (auto rows = std::move(copy.decoder).finish()) {
+        checkpoints_->save(copy.input, {copy.next, copy.at, *std::move(rows)});
+    }
 }
 
 Changelog::Copy Changelog::begin(const Partition& input, const Bus::Range& range) const {
@@ -118,8 +127,8 @@ Result<Changelog::Tables> Changelog::restore(std::span<const Partition> inputs,
                 return fail(Error(rows.error())
                                 .in(fmt::format("{} of group {}", to_string(input), group_)));
             }
-            tables[input] =
-                std::make_unique<TableStore>(*std::move(rows), range.end, restored.read);
+            tables[input] = std::make_unique<TableStore>(
+                Checkpoints::Checkpoint{range.end, restored.at, *std::move(rows)}, restored.read);
         }
     }
     return tables;
@@ -151,39 +160,43 @@ Status Changelog::catch_up_and_tell(const Partition& changelog, const Bus::Range
 
 Status Changelog::catch_up(const Partition& changelog, const Bus::Range& range, Copies& copies,
                            Counter& records, const GoOn& go_on) const {
+    const WallTime began = cluster_.clock.wall();
     Offset at = range.end;
     for (const auto& [name, copy] : copies) at = std::min(at, copy.next);
-    const auto read_up_to = [&, now = cluster_.clock.wall()](Offset next) {
-        for (auto& [name, copy] : copies) {
-            copy.next = std::max(copy.next, next);
-            copy.at = now;
+    const Status done = read(changelog, range, copies, records, go_on, at);
+    for (auto& [name, copy] : copies) {
+        copy.next = std::max(copy.next, at);
+        if (at >= range.end) copy.at = began;
+    }
+    return done;
+}
+
+// From `at` on, which it moves behind what the copies have.
+Status Changelog::read(const Partition& changelog, const Bus::Range& range, Copies& copies,
+                       Counter& records, const GoOn& go_on, Offset& at) const {
+    if (at >= range.end) return {};
+    VIGIE_TRY_ASSIGN(const auto reader, cluster_.lease_reader());
+    VIGIE_TRY(reader->start(changelog, at));
+    SteadyTime silent_until = cluster_.deadline();
+    while (go_on(at)) {
+        VIGIE_TRY_ASSIGN(const auto next, reader->next(kSlice));
+        // Others may go on writing: what is beyond the range need not be waited for.
+        if ((next.end && *next.end >= range.end) ||
+            (next.record && next.record->offset >= range.end)) {
+            at = range.end;
+            return {};
         }
-    };
-    if (at < range.end) {
-        VIGIE_TRY_ASSIGN(const auto reader, cluster_.lease_reader());
-        VIGIE_TRY(reader->start(changelog, at));
-        SteadyTime silent_until = cluster_.deadline();
-        while (true) {
-            if (!go_on(at)) {
-                read_up_to(at);
-                return {};
-            }
-            VIGIE_TRY_ASSIGN(const auto next, reader->next(kSlice));
-            if (next.end && *next.end >= range.end) break;
-            if (next.record) {
-                VIGIE_TRY(add(changelog, *next.record, copies));
-                records.add();
-                at = next.record->offset + 1;
-                silent_until = cluster_.deadline();
-            } else if (cluster_.over(silent_until)) {
-                return fail(ErrorKind::kUnavailable,
-                            fmt::format("restore {}: a transaction is under way, or no broker "
-                                        "answers",
-                                        to_string(changelog)));
-            }
+        if (next.record) {
+            VIGIE_TRY(add(changelog, *next.record, copies));
+            records.add();
+            at = next.record->offset + 1;
+            silent_until = cluster_.deadline();
+        } else if (cluster_.over(silent_until)) {
+            return fail(ErrorKind::kUnavailable,
+                        fmt::format("restore {}: a transaction is under way, or no broker answers",
+                                    to_string(changelog)));
         }
     }
-    read_up_to(range.end);
     return {};
 }
 

@@ -20,28 +20,27 @@ namespace vigie::streams::kafka {
 // The rows of one group behind one partition, in memory: a copy of what the changelog holds.
 class TableStore final : public Store {
 public:
-    // Everything below `next` of the changelog is in `rows`; `unsaved` of it no checkpoint has.
-    TableStore(StateDecoder::Rows rows, Offset next, std::size_t unsaved)
-        : rows_(std::move(rows)), next_(next), unsaved_(unsaved) {}
+    // `unsaved`: changes that no checkpoint on disk has.
+    TableStore(Checkpoints::Checkpoint checkpoint, std::size_t unsaved)
+        : now_(std::move(checkpoint)), unsaved_(unsaved) {}
 
     Result<std::optional<std::string>> get(std::string_view key) const override;
     Status scan(std::string_view prefix, const Visitor& visit) const override;
 
     // In how many records the row lies; 0: there is none.
     std::size_t parts_of(std::string_view key) const;
-    // Changes that were committed, and where the changelog goes on behind them.
-    void apply(Changes changes, Offset next);
+    // Changes that were committed `at` this time, and where the changelog goes on behind them.
+    void apply(Changes changes, Offset next, WallTime at);
 
-    const StateDecoder::Rows& rows() const { return rows_; }
-    StateDecoder::Rows take_rows() { return std::move(rows_); }
-    Offset next() const { return next_; }
+    // What a checkpoint of it is.
+    const Checkpoints::Checkpoint& now() const { return now_; }
+    Checkpoints::Checkpoint take() { return std::move(now_); }
     // Changes since the last checkpoint.
     std::size_t unsaved() const { return unsaved_; }
     void saved() { unsaved_ = 0; }
 
 private:
-    StateDecoder::Rows rows_;
-    Offset next_;
+    Checkpoints::Checkpoint now_;
     std::size_t unsaved_;
 };
 
@@ -64,7 +63,7 @@ public:
         Partition input;
         StateDecoder decoder;
         Offset next = 0;       // Below it everything is in the decoder.
-        WallTime at;           // When that was so.
+        WallTime at;           // When that was all that the changelog had.
         std::size_t read = 0;  // Records since the last checkpoint.
     };
     using Copies = std::map<std::string, Copy, std::less<>>;  // By to_string(input).
@@ -76,8 +75,8 @@ public:
     // With what the checkpoint has, or with nothing.
     Copy begin(const Partition& input, const Bus::Range& range) const;
     // Reads on up to the end of the range, or as long as `go_on`, asked with the next offset, says
-    // so: the copies are usable also when it fails. kUnavailable when nothing comes any more,
-    // kCorrupt.
+    // so. Also when it fails the copies are usable, and have what was read. kUnavailable when
+    // nothing comes any more, kCorrupt.
     using GoOn = std::function<bool(Offset next)>;
     Status catch_up(const Partition& changelog, const Bus::Range& range, Copies& copies,
                     Counter& records, const GoOn& go_on) const;
@@ -90,10 +89,14 @@ public:
     // Now, or when as much changed as makes it worth while.
     void save(const Partition& input, TableStore& store) const;
     void save_when_due(const Partition& input, TableStore& store) const;
+    // What was read since the last checkpoint; nothing when a row was read only in part.
+    void save(Copy copy) const;
 
 private:
     Status catch_up_and_tell(const Partition& changelog, const Bus::Range& range,
                              Copies& copies) const;
+    Status read(const Partition& changelog, const Bus::Range& range, Copies& copies,
+                Counter& records, const GoOn& go_on, Offset& at) const;
     static Status add(const Partition& changelog, const rd_kafka_message_t& record, Copies& copies);
 
     const Cluster& cluster_;

@@ -40,11 +40,11 @@ void Checkpoints::unused(std::string_view why) const {
         .add();
 }
 
-void Checkpoints::save(const Partition& input, Offset next, const StateDecoder::Rows& rows) {
+void Checkpoints::save(const Partition& input, const Checkpoint& checkpoint) {
     if (cluster_.options.state_folder.empty() || cluster_.id().empty()) return;
     const std::string owner = owner_of(input);
-    const auto saved =
-        files_.save(owner, encode_saved_state(cluster_.id(), cluster_.clock.wall(), next, rows));
+    const auto saved = files_.save(
+        owner, encode_saved_state(cluster_.id(), checkpoint.at, checkpoint.next, checkpoint.rows));
     if (saved) {
         files_.keep(owner, *saved);
         return;

@@ -26,7 +26,7 @@ public:
     // they are read again.
     struct Checkpoint {
         Offset next = 0;
-        WallTime at;  // When it was saved.
+        WallTime at;  // When the rows were all that the changelog had.
         StateDecoder::Rows rows;
     };
 
@@ -35,7 +35,7 @@ public:
     // Counts that one was loaded in vain.
     void unused(std::string_view why) const;
     // In place of the one before. When that fails the log says so and the one before stays.
-    void save(const Partition& input, Offset next, const StateDecoder::Rows& rows);
+    void save(const Partition& input, const Checkpoint& checkpoint);
 
 private:
     std::string owner_of(const Partition& input) const;

@@ -121,7 +121,7 @@ Result<Handle> open_handle(rd_kafka_type_t type, const Properties& theirs, const
     for (const auto& [name, value] : ours) VIGIE_TRY(set(*conf, name, value));
     rd_kafka_conf_set_opaque(conf.get(), &hooks);
     rd_kafka_conf_set_log_cb(conf.get(), log_line);
-    // Otherwise they are logged at once; these wait for whoever polls.
+    // Otherwise most are logged at once; these wait for whoever polls.
     if (hooks.on_error) rd_kafka_conf_set_error_cb(conf.get(), on_error);
     // Tokens are made and renewed although nobody polls the handle's main queue.
     rd_kafka_conf_enable_sasl_queue(conf.get(), 1);

@@ -226,21 +226,24 @@ Status Cluster::check(const Partition& partition) const {
 }
 
 Result<Bus::Range> Cluster::range(const Partition& partition, End end) const {
+    return range(partition, end, deadline());
+}
+
+Result<Bus::Range> Cluster::range(const Partition& partition, End end, SteadyTime until) const {
     VIGIE_TRY(check(partition));
     rd_kafka_t& handle = end == End::kStable ? *stable_ : *client_;
     Bus::Range range;
     // The end first: what retention removes meanwhile must not turn the range around.
-    VIGIE_TRY_ASSIGN(range.end, ask_offset(handle, partition, RD_KAFKA_OFFSET_END));
-    VIGIE_TRY_ASSIGN(range.begin, ask_offset(handle, partition, RD_KAFKA_OFFSET_BEGINNING));
+    VIGIE_TRY_ASSIGN(range.end, ask_offset(handle, partition, RD_KAFKA_OFFSET_END, until));
+    VIGIE_TRY_ASSIGN(range.begin, ask_offset(handle, partition, RD_KAFKA_OFFSET_BEGINNING, until));
     range.begin = std::min(range.begin, range.end);
     return range;
 }
 
 // rd_kafka_query_watermark_offsets() would do both at once, and waits longer than it is told to.
-Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partition,
-                                   Offset which) const {
+Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partition, Offset which,
+                                   SteadyTime until) const {
     const std::string name = full_name(partition.topic);
-    const SteadyTime until = deadline();
     while (true) {
         const PartitionList list = make_list();
         auto* asked = rd_kafka_topic_partition_list_add(list.get(), name.c_str(), partition.index);
@@ -295,6 +298,7 @@ Result<rd_kafka_t*> Cluster::observer(std::string_view group) const {
         VIGIE_TRY_ASSIGN(observer,
                          open_consumer({{"group.id", group_name(group)}}, observer_hooks_));
     }
+    rd_kafka_poll(observer.get(), 0);  // As in ask_offset().
     return observer.get();
 }
 

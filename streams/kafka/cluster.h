@@ -55,6 +55,7 @@ public:
     // kStable ends where everything is decided; kWritten also counts transactions under way.
     enum class End : std::uint8_t { kStable, kWritten };
     Result<Bus::Range> range(const Partition& partition, End end) const;
+    Result<Bus::Range> range(const Partition& partition, End end, SteadyTime until) const;
 
     // A reader of its own for the caller; given back by destroying the lease.
     class Lease;
@@ -93,7 +94,8 @@ private:
             Log& its_log);
     Status connect();
     Properties with_defaults(Properties defaults) const;
-    Result<Offset> ask_offset(rd_kafka_t& handle, const Partition& partition, Offset which) const;
+    Result<Offset> ask_offset(rd_kafka_t& handle, const Partition& partition, Offset which,
+                              SteadyTime until) const;
     void refresh_leaders(rd_kafka_t& handle, const std::string& topic, SteadyTime until) const;
 
     const std::string unique_;  // Of this bus: in names that must not meet those of others.

@@ -43,8 +43,9 @@ public:
         // Where copies of state lie, so that a takeover reads only what the changelog got since;
         // of this process alone. Empty: every takeover reads the whole changelog.
         std::string state_folder;
-        // Each member also follows the state of the partitions that others own: to take one over
-        // then takes no longer with much state. Costs that state's memory once more.
+        // Each member also follows the state of the partitions that others own: whoever takes one
+        // over then reads only what the changelog got in the last second. Costs that state's
+        // memory.
         bool standby = false;
         std::int16_t replication_factor = -1;  // Of new topics; -1: the brokers' default.
         // An append beyond either limit of what waits is refused with kOverloaded.

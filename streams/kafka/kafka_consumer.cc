@@ -309,6 +309,7 @@ Status KafkaConsumer::commit(Step step) {
                                       step.input.index)
         ->offset = next;
     const SteadyTime start = cluster_.clock.steady();
+    const WallTime began = cluster_.clock.wall();
     const SteadyTime until = cluster_.deadline();
     Status status;
     while (true) {
@@ -327,7 +328,7 @@ Status KafkaConsumer::commit(Step step) {
         std::chrono::duration<double>(cluster_.clock.steady() - start).count());
     if (status) {
         TableStore& store = *held->second.store;
-        store.apply(std::move(step.state), producer_->watched_end().value_or(0));
+        store.apply(std::move(step.state), producer_->watched_end().value_or(0), began);
         changelog_.save_when_due(held->first, store);
         held->second.committed = next;
         return {};

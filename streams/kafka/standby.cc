@@ -10,6 +10,9 @@ namespace vigie::streams::kafka {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{1000};
+constexpr std::chrono::milliseconds kYield{1};
+// Shorter than other waits for an answer: whoever closes the consumer waits for it.
+constexpr std::chrono::milliseconds kRangeWaitMax{1000};
 
 // Copies of no time yet: the first reading begins them.
 std::map<Partition, Changelog::Copies> empty_copies(const Changelog& changelog,
@@ -32,7 +35,20 @@ Standby::Standby(const Cluster& cluster, const Changelog& changelog, const std::
       failures_(cluster.metrics.counter(metrics::kStandbyFailures, {{"group", group}})),
       behind_(cluster.metrics.gauge(metrics::kStandbyBehind, {{"group", group}})),
       copies_(empty_copies(changelog, inputs)),
-      thread_("kafka-standby", [this](const std::stop_token& stop) { run(stop); }) {}
+      thread_(std::in_place, "kafka-standby", [this](const std::stop_token& stop) { run(stop); }) {}
+
+Standby::~Standby() {
+    thread_.reset();
+    for (auto& [changelog, copies] : copies_) {
+        for (auto& [name, copy] : copies) changelog_.save(std::move(copy));
+    }
+}
+
+// Null for a partition that its topic got later.
+Changelog::Copies* Standby::copies_of(const Partition& input) {
+    const auto found = copies_.find(changelog_.changelog_of(input));
+    return found == copies_.end() ? nullptr : &found->second;
+}
 
 Changelog::Copies Standby::take(std::span<const Partition> inputs) {
     ++waiting_;
@@ -40,42 +56,40 @@ Changelog::Copies Standby::take(std::span<const Partition> inputs) {
     --waiting_;
     Changelog::Copies taken;
     for (const Partition& input : inputs) {
-        taken.insert(copies_[changelog_.changelog_of(input)].extract(to_string(input)));
+        if (auto* const copies = copies_of(input)) taken.insert(copies->extract(to_string(input)));
     }
     return taken;
 }
 
 void Standby::follow(const Partition& input, std::unique_ptr<TableStore> store) {
-    Changelog::Copy copy{.input = input,
-                         .decoder = {},
-                         .next = store->next(),
-                         .at = cluster_.clock.wall(),
-                         .read = store->unsaved()};
-    copy.decoder.start_from(store->take_rows());
+    const std::size_t unsaved = store->unsaved();
+    auto now = store->take();
+    Changelog::Copy copy{
+        .input = input, .decoder = {}, .next = now.next, .at = now.at, .read = unsaved};
+    copy.decoder.start_from(std::move(now.rows));
     ++waiting_;
     const std::scoped_lock lock(mutex_);
     --waiting_;
-    copies_[changelog_.changelog_of(input)][to_string(input)] = std::move(copy);
+    if (auto* const copies = copies_of(input)) (*copies)[to_string(input)] = std::move(copy);
 }
 
 void Standby::run(const std::stop_token& stop) {
-    // Its keys stay as they are.
-    std::vector<Partition> changelogs;
-    changelogs.reserve(copies_.size());
-    for (const auto& [changelog, copies] : copies_) changelogs.push_back(changelog);
     bool was_failing = false;
     while (!stop.stop_requested()) {
         Offset behind = 0;
         Status status;
-        for (const Partition& changelog : changelogs) {
-            const auto lacking = catch_up(changelog, stop);
+        for (auto& [changelog, copies] : copies_) {
+            // Whoever waits goes first: a mutex is not fair.
+            while (waiting_ > 0 && !stop.stop_requested()) wait_for(kYield, stop);
+            if (stop.stop_requested()) return;
+            const auto lacking = catch_up(changelog, copies, stop);
             if (lacking) {
                 behind += *lacking;
             } else {
                 status = fail(lacking.error());
             }
         }
-        behind_.set(static_cast<double>(behind));
+        if (status) behind_.set(static_cast<double>(behind));
         if (!status) failures_.add();
         if (!status && !was_failing) {
             cluster_.log.warn("standby copies of state fall behind",
@@ -89,13 +103,16 @@ void Standby::run(const std::stop_token& stop) {
     }
 }
 
-Result<Offset> Standby::catch_up(const Partition& changelog, const std::stop_token& stop) {
+Result<Offset> Standby::catch_up(const Partition& changelog, Changelog::Copies& copies,
+                                 const std::stop_token& stop) {
+    const WallTime asked = cluster_.clock.wall();
+    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(changelog, Cluster::End::kStable,
+                                                      cluster_.clock.steady() + kRangeWaitMax));
     const std::scoped_lock lock(mutex_);
-    Changelog::Copies& copies = copies_.at(changelog);
-    if (copies.empty()) return 0;
-    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(changelog, Cluster::End::kStable));
     Offset next = range.end;
     for (auto& [name, copy] : copies) {
+        // Given back meanwhile: it may have more than the range says.
+        if (copy.at >= asked && copy.next > range.end) return 0;
         if (!changelog_.usable(copy, range)) copy = changelog_.begin(copy.input, range);
         next = std::min(next, copy.next);
     }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -22,7 +23,10 @@ public:
     Standby(const Cluster& cluster, const Changelog& changelog, const std::string& group,
             std::span<const Partition> inputs);
 
-    // Follows them no longer. Ends a reading under way, but may wait for a broker's answer.
+    // Keeps what it has on the local disk, as checkpoints.
+    ~Standby();
+
+    // Follows them no longer. Ends a reading under way.
     Changelog::Copies take(std::span<const Partition> inputs);
     // Another member owns it from now on; `store` is what we had.
     void follow(const Partition& input, std::unique_ptr<TableStore> store);
@@ -30,7 +34,9 @@ public:
 private:
     void run(const std::stop_token& stop);
     // How far the copies were behind.
-    Result<Offset> catch_up(const Partition& changelog, const std::stop_token& stop);
+    Result<Offset> catch_up(const Partition& changelog, Changelog::Copies& copies,
+                            const std::stop_token& stop);
+    Changelog::Copies* copies_of(const Partition& input);
 
     const Cluster& cluster_;
     const Changelog& changelog_;
@@ -41,8 +47,9 @@ private:
 
     std::atomic<int> waiting_ = 0;  // Those who wait for the mutex: a reading ends for them.
     std::mutex mutex_;              // Protects the copies, also while they are read on.
-    std::map<Partition, Changelog::Copies> copies_;  // By the partition of the changelog.
-    Thread thread_;                                  // Last: it uses the rest until joined.
+    // By the partition of the changelog. No partition comes or goes.
+    std::map<Partition, Changelog::Copies> copies_;
+    std::optional<Thread> thread_;  // Last: it uses the rest until joined.
 };
 
 }  // namespace vigie::streams::kafka

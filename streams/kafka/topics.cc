@@ -49,7 +49,7 @@ Configs configs_of(const Cluster& cluster, const TopicOptions& topic) {
     Configs configs{{"cleanup.policy", topic.compacted ? "compact" : "delete"},
                     {"max.message.bytes", std::to_string(cluster.record_room() + kBatchBytes)}};
     if (topic.compacted) {
-        // For so long a checkpoint can be behind and still learn what was erased: checkpoints.cc.
+        // For so long a checkpoint can be behind and still learn what was erased: checkpoints.h.
         // Small enough that old rows leave soon: what is still being written is never compacted.
         configs["segment.bytes"] = std::to_string(std::size_t{64} << 20U);
         configs["delete.retention.ms"] = std::to_string(milliseconds{std::chrono::days{1}}.count());

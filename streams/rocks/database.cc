@@ -98,6 +98,15 @@ rocksdb::ColumnFamilyOptions log_options() {
     return options;
 }
 
+// What stays damaged RocksDB says better when it opens.
+bool mend(rocksdb::Env& env, const std::string& path) {
+    rocksdb::FileLock* lock = nullptr;
+    if (!env.LockFile(path + "/LOCK", &lock).ok()) return false;  // Another process has it.
+    const auto cut = cut_torn_manifest(path);
+    env.UnlockFile(lock);
+    return cut.has_value() && *cut;
+}
+
 }  // namespace
 
 Error error_of(const rocksdb::Status& status, std::string_view doing) {
@@ -132,10 +141,8 @@ Result<std::unique_ptr<Database>> Database::open(const RocksBus::Options& wanted
     if (wanted.env != nullptr) options.env = wanted.env;
     if (!wanted.read_only) options.sst_file_manager = little_by_little(*options.env);
     auto listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
-    if (listed.IsCorruption() && !wanted.read_only) {
-        VIGIE_TRY_ASSIGN(const bool was_torn, cut_torn_manifest(path));
-        if (was_torn) listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
-    }
+    const bool mended = listed.IsCorruption() && !wanted.read_only && mend(*options.env, path);
+    if (mended) listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
     // Fails for a new folder, which then has only the two families that every one has.
     if (!listed.ok()) names.clear();
     for (const char* name : {"default", "state"}) {
@@ -157,6 +164,7 @@ Result<std::unique_ptr<Database>> Database::open(const RocksBus::Options& wanted
     database->db_.reset(db);
     for (auto* handle : handles) database->families_.emplace(handle->GetName(), handle);
     database->state_ = database->families_.at("state");
+    database->mended_ = mended;
     return database;
 }
 

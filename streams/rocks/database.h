@@ -35,6 +35,9 @@ public:
     rocksdb::DB& db() { return *db_; }
     rocksdb::ColumnFamilyHandle* state() { return state_; }
 
+    // A power cut had left the list of files half written: manifest.h.
+    bool mended() const { return mended_; }
+
     // Those of a topic that is stored. Topics with several partitions made by the first version
     // have them all in one family, and keep it.
     Result<Families> families(const std::string& topic, std::int32_t partitions) const;
@@ -46,6 +49,7 @@ private:
 
     std::unique_ptr<rocksdb::DB> db_;
     rocksdb::ColumnFamilyHandle* state_ = nullptr;
+    bool mended_ = false;
     std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>> families_;
 };
 

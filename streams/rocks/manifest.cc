@@ -77,6 +77,11 @@ Result<bool> cut_torn_manifest(const std::string& folder) {
     VIGIE_TRY_ASSIGN(const std::string log, read_all(path));
     const auto begin = torn_record(log);
     if (!begin) return false;
+    std::ofstream torn(folder + "/torn-" + name, std::ios::binary);
+    torn << std::string_view(log).substr(*begin);
+    if (!torn.flush()) {
+        return fail(ErrorKind::kUnavailable, "cannot write what is cut off " + path);
+    }
     std::error_code error;
     std::filesystem::resize_file(path, *begin, error);
     if (!error) return true;

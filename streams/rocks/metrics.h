@@ -27,6 +27,10 @@ inline constexpr MetricName kCompacted{
 inline constexpr MetricName kMaintenanceFailed{
     "vigie_streams_log_maintenance_failed_total",
     "Times that small files were not merged, or a partition was not compacted."};
+inline constexpr MetricName kMended{
+    "vigie_streams_log_mended_total",
+    "Times that a power cut had left RocksDB's list of files half written, and its last record, "
+    "which counted for nothing yet, was cut off and kept in torn-MANIFEST-…."};
 inline constexpr MetricName kExpired{"vigie_streams_log_records_expired_total",
                                      "Records removed by retention."};
 

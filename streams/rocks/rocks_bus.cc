@@ -9,6 +9,7 @@
 #include "streams/rocks/committer.h"
 #include "streams/rocks/engine.h"
 #include "streams/rocks/maintenance.h"
+#include "streams/rocks/metrics.h"
 #include "streams/rocks/rocks_consumer.h"
 
 namespace vigie::streams::rocks {
@@ -24,6 +25,7 @@ Result<std::unique_ptr<RocksBus>> RocksBus::open(Options options, const Clock& c
                                                  MetricsRegistry& metrics) {
     auto engine = std::make_unique<Engine>(std::move(options), clock, metrics);
     VIGIE_TRY_ASSIGN(engine->database, Database::open(engine->options));
+    if (engine->database->mended()) metrics.counter(rocks::metrics::kMended).add();
     VIGIE_TRY(engine->load());
     return std::unique_ptr<RocksBus>(new RocksBus(std::move(engine)));
 }

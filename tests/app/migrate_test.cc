@@ -180,7 +180,9 @@ TEST_CASE("migrate: a copy that lacks a record is found", "[app]") {
     site.append(0, 40);
     auto topics = kTopics;
     topics[0].retention_bytes = 100;
-    const auto differs = migrate(site.from, site.to, topics, kReaders);
+    vigie::app::MigrateOptions options;
+    options.settle_wait = std::chrono::milliseconds{0};
+    const auto differs = migrate(site.from, site.to, topics, kReaders, options);
     REQUIRE_FALSE(differs);
     CHECK(differs.error().kind == ErrorKind::kCorrupt);
     CHECK_THAT(differs.error().message, Catch::Contains("is not the same after the copy"));
@@ -193,7 +195,7 @@ vigie::app::MigrateOptions impatient(std::vector<std::string>& told) {
     vigie::app::MigrateOptions options;
     options.tell = [&told](const std::string& sentence) { told.push_back(sentence); };
     options.patience = std::chrono::minutes{1};
-    options.retry_wait = std::chrono::milliseconds{0};
+    options.settle_wait = std::chrono::milliseconds{0};
     return options;
 }
 

@@ -1,5 +1,6 @@
 // Copies of the state that other members own, and what a takeover then still reads.
 #include <algorithm>
+#include <atomic>
 
 #include <catch2/catch.hpp>
 
@@ -18,6 +19,18 @@ namespace {
 
 constexpr int kRows = 500;
 
+// A wall clock that can be set ahead.
+class Shifted final : public Clock {
+public:
+    WallTime wall() const override { return real_.wall() + by_.load(); }
+    SteadyTime steady() const override { return real_.steady(); }
+    void set_ahead(std::chrono::milliseconds by) { by_ = by; }
+
+private:
+    const SystemClock real_;
+    std::atomic<std::chrono::milliseconds> by_ = std::chrono::milliseconds{0};
+};
+
 // One process of the installation: a member of the group "g", with standby copies.
 struct Life {
     explicit Life(const KafkaHarness& harness, std::chrono::milliseconds answer_wait_max = 10s) {
@@ -25,7 +38,7 @@ struct Life {
         options.state_folder.clear();  // So nothing but the copies spares it the changelog.
         options.standby = true;
         options.answer_wait_max = answer_wait_max;
-        auto opened = kafka::KafkaBus::open(options, harness.clock, numbers, log);
+        auto opened = kafka::KafkaBus::open(options, clock, numbers, log);
         if (!opened) FAIL(opened.error().message);
         bus = *std::move(opened);
         auto subscribed = bus->subscribe({"g", {"in"}}, listener);
@@ -42,6 +55,7 @@ struct Life {
         return numbers.counter(name, {{"group", "g"}}).value();
     }
 
+    Shifted clock;
     MetricsRegistry numbers;
     MemoryLog log;
     TestListener listener;
@@ -118,6 +132,11 @@ TEST_CASE("kafka: with standby copies a takeover reads next to nothing", "[broke
         CHECK(rows_of(first->member->store(own.second)) == of_second);
         CHECK(first->count(metrics::kRestored) == before);
     }
+    SECTION("but not from one so old that what was erased since may be forgotten") {
+        const std::uint64_t before = first->count(metrics::kStandbyRecords);
+        first->clock.set_ahead(13h);
+        CHECK(eventually([&] { return first->count(metrics::kStandbyRecords) >= before + kRows; }));
+    }
 }
 
 TEST_CASE("kafka: standby copies fall behind without a broker, and catch up", "[broker]") {
@@ -142,6 +161,12 @@ TEST_CASE("kafka: standby copies fall behind without a broker, and catch up", "[
             return line.find("standby copies of state catch up") != std::string::npos;
         });
     }));
+
+    Broker::shared().pause(0);
+    const SteadyTime closing = harness.clock.steady();
+    second.member.reset();
+    CHECK(harness.clock.steady() - closing < 8s);
+    Broker::shared().resume(0);
 }
 
 }  // namespace vigie::streams

@@ -24,6 +24,7 @@ bus:
   kafka: """ + kafka_site.BROKER + """
   topic_prefix: site.
   instance: one
+  standby: true
 listen: {{api: '127.0.0.1:{api}', otlp: 'off', alertmanager: '127.0.0.1:{alertmanager}'}}
 """
 

@@ -53,15 +53,14 @@ class Site:
         done = self.run("serve", "--config", self.kafka)
         assert done.returncode != 0 and why in done.stderr + done.stdout, done
 
-    def cut_short(self):
-        """The move, killed while it writes."""
-        mark = FOLDER / "data" / "migration"
+    def cut_short(self, told):
+        """The move, killed when it has said that."""
         with subprocess.Popen([VIGIE, "migrate", "--to", "kafka", "--config", self.kafka],
-                              stdout=subprocess.DEVNULL) as move:
-            self.stage.wait_for("the move begins", 60, mark.exists)
-            time.sleep(3)
-            assert move.poll() is None, "it was over before it could be cut short"
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True) as move:
+            assert any(told in line for line in move.stderr), f"it never said '{told}'"
             move.kill()
+        mark = FOLDER / "data" / "migration"
         assert mark.read_text() == "unfinished moved.vigie.*\n", mark.read_text()
 
     def alert(self, service):
@@ -104,7 +103,8 @@ def story(stage, servers):
     site.stage.stop("vigie")
 
     site.refused_on_kafka("has a log that is not on Kafka")
-    site.cut_short()
+    site.cut_short("copying vigie.metrics/0")
+    site.cut_short("stage agent")
     site.refused_on_kafka("was begun and not finished")
 
     counts = {topic["topic"]: topic["records"] for topic in json.loads(

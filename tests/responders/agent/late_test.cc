@@ -1,4 +1,6 @@
 // Detectors may be behind: what they tell of the past belongs to the incident of that time.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "story.h"
@@ -42,6 +44,20 @@ void tell_of(Story& story, std::int64_t seconds, const std::string& entity, bool
 }
 
 }  // namespace
+
+TEST_CASE("late: an incident closed by an older version, which did not note where, is found too",
+          "[agent]") {
+    Story story;
+    until_resolved(story);
+    for (auto& [key, value] : story.recorder.rows) {
+        if (key.starts_with("closed/")) value = GENERATE("", "elsewhere\n");
+    }
+    story.until(170);
+    const bool elsewhere = std::ranges::any_of(
+        story.recorder.rows, [](const auto& row) { return row.second == "elsewhere\n"; });
+    tell_of(story, 50, kCheckout);
+    CHECK(story.incident_count() == (elsewhere ? 2 : 1));
+}
 
 TEST_CASE("late: a symptom from before the end reopens the incident and makes no second one",
           "[agent]") {
