@@ -222,7 +222,13 @@ Result<std::unique_ptr<http::Server>> Vigie::Parts::start_server(std::string nam
         options.websocket_path = console::kStreamPath;
         options.on_websocket = api->websocket_handler();
     }
-    return http::Server::start(std::move(options), router, metrics, log);
+    const std::string option = "listen." + options.name;
+    auto started = http::Server::start(std::move(options), router, metrics, log);
+    if (!started && started.error().kind == ErrorKind::kConflict) {
+        started.error().message +=
+            fmt::format(" (configuration: {}{})", option, &router == &api_router ? "" : ", or off");
+    }
+    return started;
 }
 
 Status Vigie::Parts::publish(const schemas::ActionEvent& event) {
