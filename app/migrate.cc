@@ -81,28 +81,23 @@ struct Copy {
     }
 };
 
-// Says whether what failed is to be tried again.
+// For how long what fails is tried again.
 class Patience {
 public:
     explicit Patience(const MigrateOptions& options) : options_(options) {}
 
     void worked() { failing_since_.reset(); }
-    // Waits before it says yes.
-    bool again(const Status& status, const std::string& doing) {
-        if (status || !is_retryable(status.error().kind)) return false;
-        const SteadyTime now = clock_.steady();
-        if (!failing_since_) failing_since_ = now;
-        if (now - *failing_since_ >= options_.patience) return false;
-        options_.tell(fmt::format("{}: {}: trying again", doing, status.error().message));
-        streams::wait_for(options_.settle_wait, {});
-        return true;
-    }
-    // Once, and again.
     Status keep_trying(const std::string& doing, const std::function<Status()>& attempt) {
-        Status status = attempt();
-        while (again(status, doing)) status = attempt();
-        if (status) worked();
-        return status;
+        while (true) {
+            Status status = attempt();
+            if (status) worked();
+            if (status || !is_retryable(status.error().kind)) return status;
+            const SteadyTime now = clock_.steady();
+            if (!failing_since_) failing_since_ = now;
+            if (now - *failing_since_ >= options_.patience) return status;
+            options_.tell(fmt::format("{}: {}: trying again", doing, status.error().message));
+            streams::wait_for(options_.settle_wait, {});
+        }
     }
 
 private:
@@ -138,8 +133,10 @@ Status check_partitions(const Bus& from, std::span<const streams::TopicOptions> 
 }
 
 // Goes over the records that `to` has already: they must be the first ones of `from`.
-Status pass_copied(
-    const Bus& from, const Bus& to, Copy& copy, const std::function<void()>& worked = [] {}) {
+Status pass_copied(const Bus& from, const Bus& to, Copy& copy,
+                   const std::function<void()>& worked) {
+    VIGIE_TRY_ASSIGN(const auto range, from.range(copy.partition));
+    copy.next = range.begin;
     const auto count = to.partition_count(copy.partition.topic);
     if (!count && count.error().kind == ErrorKind::kNotFound) return {};
     VIGIE_TRY(count);
@@ -174,9 +171,9 @@ Status pass_copied(
 // Copies what `to` does not have, and says how many records stand before each place.
 Status copy_records(const Bus& from, Bus& to, Copy& copy, const MigrateOptions& options,
                     Patience& patience) {
+    // Where every append fails, reading again and again is no progress.
+    VIGIE_TRY(pass_copied(from, to, copy, [] {}));
     VIGIE_TRY_ASSIGN(const auto range, from.range(copy.partition));
-    copy.next = range.begin;
-    VIGIE_TRY(pass_copied(from, to, copy));
     const SystemClock clock;
     SteadyTime tell_at = clock.steady() + kTellInterval;
     while (copy.next < range.end) {
@@ -198,20 +195,23 @@ Status copy_records(const Bus& from, Bus& to, Copy& copy, const MigrateOptions& 
     return {};
 }
 
-// What is there must be what an unfinished move left; without one there must be nothing.
-Status check_target(const Bus& from, const Bus& to, std::span<const streams::TopicOptions> topics,
-                    std::span<const Reader> readers, bool resume, Patience& patience) {
+Status require_empty(const Bus& to, std::span<const streams::TopicOptions> topics,
+                     std::span<const Reader> readers) {
+    for (const auto& topic : topics) VIGIE_TRY(refuse_records(to, topic.name));
+    for (const Reader& reader : readers) {
+        VIGIE_TRY(refuse_records(to, "vigie.state." + reader.group));
+    }
+    return {};
+}
+
+// What is there must be what an unfinished move left.
+Status require_begun(const Bus& from, const Bus& to, std::span<const streams::TopicOptions> topics,
+                     Patience& patience) {
     for (const auto& topic : topics) {
-        if (!resume) VIGIE_TRY(refuse_records(to, topic.name));
-        for (std::int32_t index = 0; resume && index < topic.partitions; ++index) {
+        for (std::int32_t index = 0; index < topic.partitions; ++index) {
             Copy copy{.partition = {topic.name, index}, .places = {}};
-            VIGIE_TRY_ASSIGN(const auto range, from.range(copy.partition));
-            copy.next = range.begin;
             VIGIE_TRY(pass_copied(from, to, copy, [&patience] { patience.worked(); }));
         }
-    }
-    for (const Reader& reader : readers) {
-        if (!resume) VIGIE_TRY(refuse_records(to, "vigie.state." + reader.group));
     }
     return {};
 }
@@ -417,7 +417,8 @@ Result<Migration> migrate(Bus& from, Bus& to, std::span<const streams::TopicOpti
         streams::wait_for(options.settle_wait, {});
     }
     VIGIE_TRY(patience.keep_trying("look at what is there", [&] {
-        return check_target(from, to, topics, readers, options.resume, patience);
+        return options.resume ? require_begun(from, to, topics, patience)
+                              : require_empty(to, topics, readers);
     }));
     VIGIE_TRY(options.before_writing());
     VIGIE_TRY(patience.keep_trying("create topics", [&] { return to.ensure_topics(topics); }));

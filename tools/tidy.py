@@ -4,7 +4,8 @@
 A source is clean as long as it, the repository's headers it includes, .clang-tidy and the
 compiler's flags stay as they are; a stamp in build/tidy/clean/ remembers that.
 
-Most of the time goes into headers, so sources are read in units (units.py). A unit with findings is read again source by source: what counts is said of sources.
+Most of the time goes into headers, so sources are read in units (units.py). A unit with findings is
+read again source by source: what counts is said of sources.
 """
 import argparse
 import concurrent.futures

@@ -20,11 +20,6 @@ DECLARED = re.compile(r"(?:class|struct|enum class|enum) (\w+)"
 PRIVATE = re.compile(r"^namespace \{$(.*?)^\}  // namespace$", re.MULTILINE | re.DOTALL)
 
 
-@functools.cache
-def code(path):
-    return code_of(read(path))
-
-
 def included(path):
     """`path` and every file of the repository that it includes, directly or not."""
     seen, left = set(), [path]
@@ -44,12 +39,12 @@ def names_in(text):
 
 @functools.cache
 def names_of(path):
-    return names_in(code(path))
+    return names_in(code_of(read(path)))
 
 
 def private_names(path):
     """What no other source sees, if they are compiled apart."""
-    # The end of a namespace is told by its comment, which `code` has not.
+    # The end of a namespace is told by its comment, which code_of() takes away.
     return set().union(*(names_in(code_of(part)) for part in PRIVATE.findall(read(path))))
 
 

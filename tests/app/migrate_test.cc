@@ -97,6 +97,37 @@ std::vector<std::string> said(const MemoryBus& bus, const Partition& partition) 
     return lines;
 }
 
+// Hears what a move tells, and does not wait between its attempts.
+vigie::app::MigrateOptions impatient(std::vector<std::string>& told) {
+    vigie::app::MigrateOptions options;
+    options.tell = [&told](const std::string& sentence) { told.push_back(sentence); };
+    options.patience = std::chrono::minutes{1};
+    options.settle_wait = std::chrono::milliseconds{0};
+    return options;
+}
+
+void require_moved(const Site& site) {
+    for (const std::int32_t index : {0, 1}) {
+        const Partition in{"in", index};
+        CHECK(said(site.to, in) == said(site.from, in));
+        CHECK(site.to.state("count", in) == site.from.state("count", in));
+        CHECK(*site.to.group_position("count", in) == *site.from.group_position("count", in));
+    }
+}
+
+// A log in a folder, with snapshots in files.
+std::unique_ptr<streams::Bus> worked_on(Site& site, const streams::TempFolder& folder) {
+    streams::rocks::RocksBus::Options options;
+    options.path = folder.path() + "/bus";
+    options.disk_free_bytes_min = 0;
+    auto bus = streams::rocks::RocksBus::open(options, site.clock, site.metrics);
+    REQUIRE(bus);
+    REQUIRE((*bus)->ensure_topics(kTopics));
+    Site::append(**bus, 0, 40);
+    site.work(**bus);
+    return *std::move(bus);
+}
+
 }  // namespace
 
 TEST_CASE("migrate: records, positions and state are the same on the other bus", "[app]") {
@@ -110,12 +141,7 @@ TEST_CASE("migrate: records, positions and state are the same on the other bus",
     CHECK(done->parts[0].records + done->parts[1].records == 50);
     CHECK(done->parts[2].records == 40);
     CHECK(done->positions == 3);
-    for (const std::int32_t index : {0, 1}) {
-        const Partition in{"in", index};
-        CHECK(said(site.to, in) == said(site.from, in));
-        CHECK(site.to.state("count", in) == site.from.state("count", in));
-        CHECK(*site.to.group_position("count", in) == *site.from.group_position("count", in));
-    }
+    require_moved(site);
     // The stage goes on there as it would have here.
     site.work(site.from);
     site.work(site.to);
@@ -128,15 +154,8 @@ TEST_CASE("migrate: records, positions and state are the same on the other bus",
 TEST_CASE("migrate: a snapshot that lies in a file is carried along", "[app]") {
     const streams::TempFolder folder;
     Site site;
-    streams::rocks::RocksBus::Options options;
-    options.path = folder.path() + "/bus";
-    options.disk_free_bytes_min = 0;
-    auto from = streams::rocks::RocksBus::open(options, site.clock, site.metrics);
-    REQUIRE(from);
-    REQUIRE((*from)->ensure_topics(kTopics));
-    Site::append(**from, 0, 40);
-    site.work(**from);
-    const auto done = migrate(**from, site.to, kTopics, kReaders);
+    const auto from = worked_on(site, folder);
+    const auto done = migrate(*from, site.to, kTopics, kReaders);
     if (!done) FAIL(done.error().message);
     for (const std::int32_t index : {0, 1}) {
         const Partition in{"in", index};
@@ -147,7 +166,7 @@ TEST_CASE("migrate: a snapshot that lies in a file is carried along", "[app]") {
         REQUIRE_FALSE(all.empty());
         // The bytes themselves: the folder's reference would mean nothing there.
         CHECK(site.to.state("count", in).at("b") == "\x02i" + all);
-        CHECK(*site.to.group_position("count", in) == *(*from)->group_position("count", in));
+        CHECK(*site.to.group_position("count", in) == *from->group_position("count", in));
     }
 }
 
@@ -187,28 +206,6 @@ TEST_CASE("migrate: a copy that lacks a record is found", "[app]") {
     CHECK(differs.error().kind == ErrorKind::kCorrupt);
     CHECK_THAT(differs.error().message, Catch::Contains("is not the same after the copy"));
 }
-
-namespace {
-
-// Hears what a move tells, and does not wait between its attempts.
-vigie::app::MigrateOptions impatient(std::vector<std::string>& told) {
-    vigie::app::MigrateOptions options;
-    options.tell = [&told](const std::string& sentence) { told.push_back(sentence); };
-    options.patience = std::chrono::minutes{1};
-    options.settle_wait = std::chrono::milliseconds{0};
-    return options;
-}
-
-void require_moved(const Site& site) {
-    for (const std::int32_t index : {0, 1}) {
-        const Partition in{"in", index};
-        CHECK(said(site.to, in) == said(site.from, in));
-        CHECK(site.to.state("count", in) == site.from.state("count", in));
-        CHECK(*site.to.group_position("count", in) == *site.from.group_position("count", in));
-    }
-}
-
-}  // namespace
 
 TEST_CASE("migrate: one that was cut short goes on where it ended", "[app]") {
     Site site;
@@ -301,14 +298,7 @@ TEST_CASE("migrate: a stage whose snapshot cannot be read begins anew there, as 
           "[app]") {
     const streams::TempFolder folder;
     Site site;
-    streams::rocks::RocksBus::Options options;
-    options.path = folder.path() + "/bus";
-    options.disk_free_bytes_min = 0;
-    auto from = streams::rocks::RocksBus::open(options, site.clock, site.metrics);
-    REQUIRE(from);
-    REQUIRE((*from)->ensure_topics(kTopics));
-    Site::append(**from, 0, 40);
-    site.work(**from);
+    const auto from = worked_on(site, folder);
     std::size_t damaged = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
         if (entry.path().string().find("/bulk/") == std::string::npos) continue;
@@ -316,7 +306,7 @@ TEST_CASE("migrate: a stage whose snapshot cannot be read begins anew there, as 
         ++damaged;
     }
     REQUIRE(damaged == 2);
-    const auto done = migrate(**from, site.to, kTopics, kReaders);
+    const auto done = migrate(*from, site.to, kTopics, kReaders);
     if (!done) FAIL(done.error().message);
     REQUIRE(done->begun_anew.size() == 2);
     CHECK_THAT(done->begun_anew[0], Catch::StartsWith("stage count begins in/0 anew: "));

@@ -6,8 +6,7 @@
 
 #include "streams/kafka/encoding.h"
 #include "streams/kafka/metrics.h"
-#include "tests/broker/harness.h"
-#include "tests/contract/polling.h"
+#include "tests/broker/life.h"
 
 namespace vigie::streams {
 
@@ -16,52 +15,29 @@ namespace metrics = kafka::metrics;
 
 namespace {
 
-// A wall clock that is ahead.
-class Ahead final : public Clock {
-public:
-    explicit Ahead(std::chrono::milliseconds by) : by_(by) {}
-    WallTime wall() const override { return real_.wall() + by_; }
-    SteadyTime steady() const override { return real_.steady(); }
-
-private:
-    const SystemClock real_;
-    const std::chrono::milliseconds by_;
-};
-
 const Partition kIn{"in", 1};
 
-// One process of the installation: a member of the group "g" that has both partitions.
-struct Life {
-    Life(const KafkaHarness& harness, const std::string& folder, const Clock& clock) {
-        auto options = harness.options();
-        options.state_folder = folder;
-        auto opened = kafka::KafkaBus::open(options, clock, numbers, log);
-        if (!opened) FAIL(opened.error().message);
-        bus = *std::move(opened);
-        auto subscribed = bus->subscribe({"g", {"in"}}, listener);
-        if (!subscribed) FAIL(subscribed.error().message);
-        member = *std::move(subscribed);
+// The member that has both partitions, with its copies in a folder.
+struct Owner : Life {
+    Owner(const KafkaHarness& harness, const std::string& folder,
+          std::chrono::milliseconds ahead = {})
+        : Life(with(harness.options(), folder), ahead) {
         REQUIRE(poll_until<KafkaHarness>({member.get()}, [&] { return listener.assigned == 2; }));
     }
 
-    void commit(Changes changes) {
-        const auto done =
-            member->commit({.input = kIn, .next = 0, .state = std::move(changes), .outputs = {}});
-        if (!done) FAIL(done.error().message);
-    }
+    void commit(Changes changes) { Life::commit(kIn, std::move(changes)); }
     Changes rows() const { return rows_of(member->store(kIn)); }
-    std::uint64_t records_read() {
-        return numbers.counter(metrics::kRestored, {{"group", "g"}}).value();
-    }
+    std::uint64_t records_read() { return count(metrics::kRestored); }
     std::uint64_t unused(const std::string& why) {
-        return numbers.counter(metrics::kCheckpointsUnused, {{"group", "g"}, {"why", why}}).value();
+        return count(metrics::kCheckpointsUnused, {{"why", why}});
     }
 
-    MetricsRegistry numbers;
-    MemoryLog log;
-    TestListener listener;
-    std::unique_ptr<kafka::KafkaBus> bus;
-    std::unique_ptr<Consumer> member;
+private:
+    static kafka::KafkaBus::Options with(kafka::KafkaBus::Options options,
+                                         const std::string& folder) {
+        options.state_folder = folder;
+        return options;
+    }
 };
 
 Changes many_rows(int count, const std::string& value) {
@@ -107,13 +83,13 @@ TEST_CASE("kafka: a restart with a checkpoint reads what the changelog got since
     Changes expected = many_rows(200, "1");
     expected["large"] = std::string(1'200'000, 'a');
     {
-        Life life(harness, here.path(), harness.clock);
+        Owner life(harness, here.path());
         CHECK(life.unused("missing") == 2);
         life.commit(expected);
     }
     std::filesystem::copy(here.path(), old.path());
     {
-        Life life(harness, here.path(), harness.clock);
+        Owner life(harness, here.path());
         CHECK(life.rows() == expected);
         CHECK(life.records_read() == 0);
         const Changes later{{"row7", "2"}, {"row8", std::nullopt}, {"large", "small"}, {"new", ""}};
@@ -123,18 +99,18 @@ TEST_CASE("kafka: a restart with a checkpoint reads what the changelog got since
         CHECK(life.rows() == expected);
     }
     SECTION("the one of the last life") {
-        const Life life(harness, here.path(), harness.clock);
+        const Owner life(harness, here.path());
         CHECK(life.rows() == expected);
     }
     SECTION("an older one, of another machine or from a backup") {
-        Life life(harness, old.path(), harness.clock);
+        Owner life(harness, old.path());
         CHECK(life.rows() == expected);
         CHECK(life.unused("missing") == 1);  // Of the other partition, which has no rows.
         // Four rows, and the parts that the large one had.
         CHECK(life.records_read() == 6);
     }
     SECTION("none") {
-        Life life(harness, "", harness.clock);
+        Owner life(harness, "");
         CHECK(life.rows() == expected);
         CHECK(life.records_read() > 200);
     }
@@ -145,14 +121,13 @@ TEST_CASE("kafka: a restart with a checkpoint reads what the changelog got since
             file.seekp(300);
             file.put('x');
         }
-        Life life(harness, here.path(), harness.clock);
+        Owner life(harness, here.path());
         CHECK(life.rows() == expected);
         CHECK(life.unused("damaged") == 1);
         CHECK(life.records_read() > 200);
     }
     SECTION("one from before the brokers forgot what was erased") {
-        const Ahead tomorrow(13h);
-        Life life(harness, here.path(), tomorrow);
+        Owner life(harness, here.path(), 13h);
         CHECK(life.rows() == expected);
         CHECK(life.unused("old") == 1);
         CHECK(life.records_read() > 200);
@@ -164,7 +139,7 @@ TEST_CASE("kafka: state is saved while it changes, not only at the end", "[broke
     REQUIRE(make_topics(harness.bus(), 2).has_value());
     const TempFolder here;
     const TempFolder killed;
-    Life life(harness, here.path(), harness.clock);
+    Owner life(harness, here.path());
     life.commit(many_rows(999, "1"));
     CHECK(files_in(here.path()).empty());
     life.commit({{"last", "1"}});
@@ -179,7 +154,7 @@ TEST_CASE("kafka: state is saved while it changes, not only at the end", "[broke
     std::filesystem::copy(here.path(), killed.path());
     const Changes rows = life.rows();
     life.member.reset();
-    Life next(harness, killed.path(), harness.clock);
+    Owner next(harness, killed.path());
     CHECK(next.rows() == rows);
     CHECK(next.records_read() == 0);
 }
@@ -194,13 +169,13 @@ TEST_CASE("kafka: a large snapshot is a file of this machine, a small one is eve
     std::string small_one;
     std::string large_one;
     {
-        const Life life(harness, here.path(), harness.clock);
+        const Owner life(harness, here.path());
         small_one = *life.member->save_bulk(kIn, "small");
         large_one = *life.member->save_bulk(kIn, large);
         CHECK(large_one.size() < 1000);
     }
     {
-        const Life life(harness, here.path(), harness.clock);
+        const Owner life(harness, here.path());
         CHECK(*life.member->load_bulk(kIn, small_one) == "small");
         CHECK(*life.member->load_bulk(kIn, large_one) == large);
         CHECK(life.member->load_bulk({"in", 0}, large_one).error().kind == ErrorKind::kInvalid);
@@ -210,7 +185,7 @@ TEST_CASE("kafka: a large snapshot is a file of this machine, a small one is eve
         CHECK(*life.member->load_bulk(kIn, newer) == large + "2");
         large_one = newer;
     }
-    const Life life(harness, elsewhere.path(), harness.clock);
+    const Owner life(harness, elsewhere.path());
     CHECK(*life.member->load_bulk(kIn, small_one) == "small");
     CHECK(life.member->load_bulk(kIn, large_one).error().kind == ErrorKind::kInvalid);
 }

@@ -1,12 +1,10 @@
 // Copies of the state that other members own, and what a takeover then still reads.
 #include <algorithm>
-#include <atomic>
 
 #include <catch2/catch.hpp>
 
 #include "streams/kafka/metrics.h"
-#include "tests/broker/harness.h"
-#include "tests/contract/polling.h"
+#include "tests/broker/life.h"
 #include "tests/support/process.h"
 
 namespace vigie::streams {
@@ -19,49 +17,14 @@ namespace {
 
 constexpr int kRows = 500;
 
-// A wall clock that can be set ahead.
-class Shifted final : public Clock {
-public:
-    WallTime wall() const override { return real_.wall() + by_.load(); }
-    SteadyTime steady() const override { return real_.steady(); }
-    void set_ahead(std::chrono::milliseconds by) { by_ = by; }
-
-private:
-    const SystemClock real_;
-    std::atomic<std::chrono::milliseconds> by_ = std::chrono::milliseconds{0};
-};
-
-// One process of the installation: a member of the group "g", with standby copies.
-struct Life {
-    explicit Life(const KafkaHarness& harness, std::chrono::milliseconds answer_wait_max = 10s) {
-        auto options = harness.options();
-        options.state_folder.clear();  // So nothing but the copies spares it the changelog.
-        options.standby = true;
-        options.answer_wait_max = answer_wait_max;
-        auto opened = kafka::KafkaBus::open(options, clock, numbers, log);
-        if (!opened) FAIL(opened.error().message);
-        bus = *std::move(opened);
-        auto subscribed = bus->subscribe({"g", {"in"}}, listener);
-        if (!subscribed) FAIL(subscribed.error().message);
-        member = *std::move(subscribed);
-    }
-
-    void commit(const Partition& input, Changes changes) {
-        const auto done =
-            member->commit({.input = input, .next = 0, .state = std::move(changes), .outputs = {}});
-        if (!done) FAIL(done.error().message);
-    }
-    std::uint64_t count(const MetricName& name) {
-        return numbers.counter(name, {{"group", "g"}}).value();
-    }
-
-    Shifted clock;
-    MetricsRegistry numbers;
-    MemoryLog log;
-    TestListener listener;
-    std::unique_ptr<kafka::KafkaBus> bus;
-    std::unique_ptr<Consumer> member;
-};
+kafka::KafkaBus::Options following(const KafkaHarness& harness,
+                                   std::chrono::milliseconds answer_wait_max = 10s) {
+    auto options = harness.options();
+    options.state_folder.clear();  // So nothing but the copies spares it the changelog.
+    options.standby = true;
+    options.answer_wait_max = answer_wait_max;
+    return options;
+}
 
 Changes many_rows(const std::string& value) {
     Changes rows;
@@ -86,11 +49,11 @@ Halves halves(const Life& first, const Life& second) {
 TEST_CASE("kafka: with standby copies a takeover reads next to nothing", "[broker]") {
     KafkaHarness harness;
     REQUIRE(make_topics(harness.bus(), 2).has_value());
-    auto first = std::make_unique<Life>(harness);
+    auto first = std::make_unique<Life>(following(harness));
     REQUIRE(poll_until<KafkaHarness>({first->member.get()},
                                      [&] { return first->listener.owned.size() == 2; }));
     for (const std::int32_t index : {0, 1}) first->commit({"in", index}, many_rows("1"));
-    auto second = std::make_unique<Life>(harness);
+    auto second = std::make_unique<Life>(following(harness));
     const auto both = [&] {
         return first->listener.owned.size() == 1 && second->listener.owned.size() == 1;
     };
@@ -142,10 +105,10 @@ TEST_CASE("kafka: with standby copies a takeover reads next to nothing", "[broke
 TEST_CASE("kafka: standby copies fall behind without a broker, and catch up", "[broker]") {
     KafkaHarness harness;
     REQUIRE(make_topics(harness.bus(), 2).has_value());
-    Life first(harness);
+    Life first(following(harness));
     REQUIRE(poll_until<KafkaHarness>({first.member.get()},
                                      [&] { return first.listener.owned.size() == 2; }));
-    Life second(harness, 1s);
+    Life second(following(harness, 1s));
     REQUIRE(poll_until<KafkaHarness>({first.member.get(), second.member.get()}, [&] {
         return first.listener.owned.size() == 1 && second.listener.owned.size() == 1;
     }));

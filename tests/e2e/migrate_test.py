@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """An installation with its log in a folder moves to a real Kafka: refused while Vigie runs; killed
-once, and then nothing starts on the half; then it goes on: the same records, positions and state on both sides, refused a second time; Vigie goes on there.
+amid records and amid state, and then nothing starts on the half; gone on with, and then the same
+records, positions and state are on both sides, and a second move is refused; Vigie goes on there.
 
 usage: migrate_test.py VIGIE FOLDER
 """
