@@ -93,6 +93,14 @@ int run_describe(const ApiCommand& command, const std::string& incident) {
     return show(get_json(command, incident_path(incident)), command.format, incident_text);
 }
 
+int run_postmortem(const ApiCommand& command, const std::string& incident) {
+    const auto text =
+        ApiClient(command.client).get("/api/v1/postmortems/" + http::percent_encode(incident));
+    if (!text) return failed(text.error());
+    std::cout << *text;
+    return 0;
+}
+
 int run_explain(const ApiCommand& command, const std::string& id) {
     return show(get_json(command, "/api/v1/explain/" + http::percent_encode(id)), command.format,
                 explanation_text);

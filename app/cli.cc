@@ -87,6 +87,13 @@ void add_readers(CLI::App& app, Arguments& arguments) {
         arguments.run = [&arguments] { return run_describe(arguments.decide.api, arguments.id); };
     });
 
+    auto& postmortem =
+        add_api_command(app, arguments, "postmortem", "Print the post-mortem of an incident");
+    postmortem.add_option("incident", arguments.id, "Incident id")->required();
+    postmortem.callback([&arguments] {
+        arguments.run = [&arguments] { return run_postmortem(arguments.decide.api, arguments.id); };
+    });
+
     auto& explain =
         add_api_command(app, arguments, "explain",
                         "Say what was decided about an event, incident, plan or action, and why");
@@ -181,6 +188,9 @@ void add_local(CLI::App& app, Arguments& arguments) {
     auto* replay = app.add_subcommand(
         "replay", "Run the recorded signals through the agent again and print what it says");
     add_place(*replay, arguments.replay.place);
+    replay->add_flag_callback(
+        "--json", [&arguments] { arguments.replay.format = Format::kJson; },
+        "The records as they are on the log, one JSON object a line");
     replay->add_option("--incident", arguments.replay.incident, "Only this incident");
     replay->add_option("--from", arguments.replay.from, "Print from this time on (RFC 3339)");
     replay->add_option("--to", arguments.replay.to, "Stop at this time (RFC 3339)");

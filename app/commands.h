@@ -18,6 +18,7 @@ struct ApiCommand {
 
 int run_get_incidents(const ApiCommand& command, const std::string& state, int limit);
 int run_describe(const ApiCommand& command, const std::string& incident);
+int run_postmortem(const ApiCommand& command, const std::string& incident);
 int run_explain(const ApiCommand& command, const std::string& id);
 
 struct DecideCommand {
@@ -43,6 +44,7 @@ struct ReplayCommand {
     std::string incident;             // Only what concerns this incident; "": everything
     std::optional<std::string> from;  // RFC 3339
     std::optional<std::string> to;
+    Format format = Format::kTable;  // A line each; kJson: the records themselves
 };
 int run_replay(const ReplayCommand& command);
 

@@ -127,12 +127,16 @@ void read_log(Section& section, Config& config) {
     }
 }
 
+constexpr std::chrono::milliseconds kTickMax{5000};
+
 void read_root(Section& root, Config& config, std::vector<std::string>& runbook_complaints) {
     config.data = root.text("data", config.data);
     if (config.data.empty()) root.complain("data", "must name a folder");
     config.domain = {root.text("domain", config.domain.value)};
     if (config.domain.empty()) root.complain("domain", "must not be empty");
     config.tick = root.duration("tick", config.tick, std::chrono::milliseconds{10});
+    // The agent takes a longer silence for a time in which nobody watched.
+    if (config.tick > kTickMax) root.complain("tick", "must be at most " + to_string(kTickMax));
     root.child("log", [&config](Section& section) { read_log(section, config); });
     root.child("bus", [&config](Section& section) { read_bus(section, config); });
     root.child("listen", [&config](Section& section) { read_listeners(section, config); });

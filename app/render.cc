@@ -160,6 +160,25 @@ std::string explanation_text(const Json& answer) {
     return out;
 }
 
+std::string event_line(const schemas::Event& event) {
+    std::string what = std::string(schemas::type_of(event.data));
+    if (const auto* change = std::get_if<schemas::IncidentEvent>(&event.data)) {
+        const auto& incident = change->incident;
+        what = incident.state == change->previous
+                   ? fmt::format("{}  {}", incident.id.value, schemas::to_string(incident.state))
+                   : fmt::format("{}  {} -> {}", incident.id.value,
+                                 schemas::to_string(change->previous),
+                                 schemas::to_string(incident.state));
+        what += ": " + change->reason;
+    } else if (const auto* action = std::get_if<schemas::ActionEvent>(&event.data)) {
+        what = fmt::format("{}  {} {} of {}", action->incident.value,
+                           schemas::to_string(action->phase), action->action, action->target.value);
+    } else if (const auto* entry = std::get_if<schemas::Audit>(&event.data)) {
+        what = fmt::format("{}  {}: {}", entry->subject, entry->what, entry->detail);
+    }
+    return fmt::format("{}  {}\n", to_rfc3339(event.meta.time), printable(std::move(what)));
+}
+
 std::string formatted(const Json& json, Format format) {
     if (format == Format::kYaml) {
         try {

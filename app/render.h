@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "schemas/events.h"
 #include "schemas/json.h"
 
 // How the command line shows what the API answers.
@@ -16,6 +17,9 @@ std::string incident_table(const schemas::Json& answer);
 
 // One incident in full: state, causes, plan with its diff and gate, timeline.
 std::string incident_text(const schemas::Json& incident);
+
+// What the agent said, in one line: an incident event, an action event or an audit entry.
+std::string event_line(const schemas::Event& event);
 
 // A plan: its steps with their diffs, and what the gate said.
 std::string plan_text(const schemas::Json& plan);

@@ -4,7 +4,9 @@
 
 #include "app/commands.h"
 #include "app/log_access.h"
+#include "app/render.h"
 #include "app/replay.h"
+#include "schemas/events.h"
 
 namespace vigie::app {
 
@@ -13,6 +15,12 @@ namespace {
 bool concerns(const streams::Message& message, std::string_view incident) {
     return incident.empty() || message.key == incident ||
            message.value.find(incident) != std::string::npos;
+}
+
+std::string shown(const streams::Message& message, Format format) {
+    const auto event = schemas::decode(message.value);
+    if (format != Format::kTable || !event) return message.value + "\n";
+    return event_line(*event);
 }
 
 Result<EventTime> parse_or(const std::optional<std::string>& text, EventTime fallback) {
@@ -25,7 +33,7 @@ Status replay_and_print(const ReplayCommand& command) {
     VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     const auto print = [&](std::string_view, const streams::Message& message) {
         if (message.event_time < from || !concerns(message, command.incident)) return;
-        std::cout << message.value << '\n';
+        std::cout << shown(message, command.format);
     };
     VIGIE_TRY_ASSIGN(const Replay replay, replay_signals(access->bus(), until, print));
     std::cout.flush();

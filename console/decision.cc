@@ -91,9 +91,17 @@ Status check_incident(const Decision& decision, const View& view, EventTime now)
     const bool over =
         incident != nullptr && (incident->state == schemas::IncidentState::kResolved ||
                                 incident->state == schemas::IncidentState::kReviewed);
-    if (decision.kind == DecisionKind::kAck && over) {
+    const bool wants_open =
+        decision.kind == DecisionKind::kAck || decision.kind == DecisionKind::kResolve;
+    if (wants_open && over) {
         return fail(ErrorKind::kConflict,
                     fmt::format("incident {} is over", decision.incident.value));
+    }
+    if (decision.kind == DecisionKind::kVerdict && incident != nullptr &&
+        incident->state != schemas::IncidentState::kResolved) {
+        return fail(ErrorKind::kConflict,
+                    fmt::format("incident {} is {}: a verdict is for one that is resolved",
+                                decision.incident.value, schemas::to_string(incident->state)));
     }
     if (!plan_needed) return require(decision.plan.empty(), "this kind takes no 'plan'");
     VIGIE_TRY(require(!decision.plan.empty(), "'plan' is missing: name the one that was shown"));

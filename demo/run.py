@@ -247,7 +247,6 @@ class Demo:
                     + (" (checked against Kubernetes' own schema)" if checked else ""))
 
     def replay(self):
-        """Vigie must be stopped: a data folder has one owner."""
         done = subprocess.run([str(self.vigie), "replay", "--data", str(self.data)],
                               capture_output=True, text=True, timeout=120, check=False,
                               stdin=subprocess.DEVNULL)
@@ -267,7 +266,7 @@ class Demo:
         print(f"  console       {self.url('api')}/\n\n  export VIGIE_SERVER={self.url('api')}")
         for words in ("get incidents", f"describe {self.first}", f"explain {self.first}"):
             print(f"  {where} {words}")
-        print(f"  {where} replay --data {os.path.relpath(self.data)}   (with Vigie stopped)")
+        print(f"  {where} replay --data {os.path.relpath(self.data)}")
 
     def run(self, keep):
         self.start()

@@ -127,6 +127,8 @@ schemas::Symptom symptom_of(std::string_view metric, const schemas::Labels& labe
                        "inode", "_fds", "queue", "heap", "threads", "saturation", "pressure"})) {
         return Symptom::kSaturation;
     }
+    // Of Little's law: it rises with latency as with traffic, and so tells of neither.
+    if (has_any(name, {"in_flight", "inflight", "concurren"})) return Symptom::kOther;
     if (has_any(name, {"request", "_rps", "qps", "traffic", "network_", "_rpc"})) {
         return Symptom::kTraffic;
     }

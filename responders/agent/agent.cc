@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "responders/agent/limits.h"
 #include "responders/agent/policy_view.h"
 #include "responders/agent/state_keys.h"
 #include "responders/agent/turn.h"
@@ -57,7 +58,20 @@ Status Agent::on_policy(const schemas::Event& event, EventTime now, AgentContext
     return turn.on_new_policy(changed, view_id_);
 }
 
+// Rule 7 for Vigie itself: while nothing reached it, nobody saw that anything stayed clear.
+Status Agent::on_time(const schemas::Event& event, EventTime now, AgentContext& context) {
+    Memory memory(context, *cache_);
+    VIGIE_TRY_ASSIGN(const auto last, memory.watched_until());
+    if (last && now < *last + std::chrono::seconds{1}) return {};
+    memory.set_watched_until(now);
+    if (last && now < *last + kUnwatchedMin) return {};
+    VIGIE_TRY_ASSIGN(const auto* current, view(context));
+    Turn turn({context, *cache_, *current, now, event.meta});
+    return turn.on_gap(last);
+}
+
 Status Agent::on_event(const schemas::Event& event, EventTime now, AgentContext& context) {
+    VIGIE_TRY(on_time(event, now, context));
     if (std::holds_alternative<schemas::Tick>(event.data)) return {};
     if (std::holds_alternative<schemas::Policy>(event.data)) return on_policy(event, now, context);
     VIGIE_TRY_ASSIGN(const auto* current, view(context));

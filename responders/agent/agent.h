@@ -45,6 +45,7 @@ public:
 
 private:
     Result<const PolicyView*> view(AgentContext& context);
+    Status on_time(const schemas::Event& event, EventTime now, AgentContext& context);
     Status on_policy(const schemas::Event& event, EventTime now, AgentContext& context);
 
     // Caches of what is in the state, which decides what it is; nothing else is kept.

@@ -161,7 +161,7 @@ Status Turn::on_verdict(Case& item, const Decision& decision) {
                       counts ? "" : " (no cause was named, so it does not count for confidence)"),
           actor);
     tell(item, "decision", text, meta_.id.value);
-    incident.postmortem = write_postmortem(incident);
+    incident.postmortem = write_postmortem(incident, decision.value);
     move(item, IncidentState::kReviewed, text);
     return {};
 }

@@ -113,12 +113,7 @@ Status Turn::watch_symptoms(Case& item) {
     const bool quiet = has_recovered(item.incident) && missing.empty();
     if (quiet == work.clear_until.has_value()) return {};
     if (quiet) {
-        const bool after_action = state == IncidentState::kVerifying && item.incident.plan;
-        const auto hold = after_action ? item.incident.plan->verify_hold : kSelfClearHold;
-        work.clear_until = at(item) + hold;
-        start_timer(item, kHoldTimer, *work.clear_until);
-        tell(item, "state", fmt::format("every symptom is clear; held for {}", age_text(hold)));
-        touch("every symptom is clear");
+        start_hold(item, "every symptom is clear");
         return {};
     }
     work.clear_until.reset();
@@ -129,6 +124,16 @@ Status Turn::watch_symptoms(Case& item) {
     touch(why);
     if (work.verify_until && at(item) >= *work.verify_until) return fail_verification(item);
     return {};
+}
+
+void Turn::start_hold(Case& item, std::string because) {
+    const bool after_action =
+        item.incident.state == IncidentState::kVerifying && item.incident.plan;
+    const auto hold = after_action ? item.incident.plan->verify_hold : kSelfClearHold;
+    item.work.clear_until = at(item) + hold;
+    start_timer(item, kHoldTimer, *item.work.clear_until);
+    tell(item, "state", fmt::format("{}, and must stay so for {}", because, age_text(hold)));
+    touch(std::move(because));
 }
 
 Status Turn::fail_verification(Case& item) {

@@ -38,6 +38,16 @@ std::vector<EntityId> entities_in(std::string_view lines) {
 
 }  // namespace
 
+Result<std::optional<EventTime>> Memory::watched_until() const {
+    VIGIE_TRY_ASSIGN(const auto micros, state_.get(kWatchedKey));
+    if (!micros) return std::nullopt;
+    return event_time_from_micros(to_integer(*micros));
+}
+
+void Memory::set_watched_until(EventTime at) {
+    state_.put(kWatchedKey, std::to_string(micros_of(at)));
+}
+
 Result<std::optional<Case>> Memory::load(const IncidentId& id) const {
     VIGIE_TRY_ASSIGN(auto incident, state_.get(state_key(kIncidentPrefix, id.value)));
     if (!incident) return std::nullopt;

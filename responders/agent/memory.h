@@ -26,6 +26,10 @@ public:
     // `state` and `cache` must outlive this.
     Memory(AgentContext& state, CaseCache& cache) : state_(state), cache_(cache) {}
 
+    // The newest event, to the second; nullopt before the first.
+    Result<std::optional<EventTime>> watched_until() const;
+    void set_watched_until(EventTime at);
+
     Result<std::optional<Case>> load(const IncidentId& id) const;
     // Writes what differs from the state.
     void save(const Case& item);

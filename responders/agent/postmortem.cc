@@ -153,7 +153,7 @@ std::string timeline(const Incident& incident) {
     return out;
 }
 
-std::string follow_ups(const Incident& incident) {
+std::string follow_ups(const Incident& incident, std::string_view verdict) {
     std::string out = "\n## Proposed follow-ups\n\n";
     const auto& found = incident.diagnosis.causes;
     const auto mechanism = found.empty() ? Mechanism::kUnknown : found.front().mechanism;
@@ -191,23 +191,30 @@ std::string follow_ups(const Incident& incident) {
                           incident.plan->approved_by != "autonomous";
     if (incident.owner.empty() && !approved)
         out += "- Nobody acknowledged it: check that the page arrived.\n";
-    out += "- Give a verdict on the diagnosis, right or wrong: confidence rests on nothing else.\n";
+    if (verdict.empty()) {
+        out += fmt::format(
+            "- Say whether the first cause was right, as confidence rests on nothing else: "
+            "`vigie verdict {} right` or `wrong`.\n",
+            incident.id.value);
+    } else if (verdict == "wrong") {
+        out += "- The diagnosis was wrong: find out which signal would have shown the cause.\n";
+    }
     return out;
 }
 
 }  // namespace
 
-std::string write_postmortem(const Incident& incident) {
+std::string write_postmortem(const Incident& incident, std::string_view verdict) {
     std::string out = fmt::format("# {}\n\n", escape_markdown(incident.title));
     out += summary(incident);
     out += causes(incident);
     out += evidence(incident);
     out += plan(incident);
     out += timeline(incident);
-    out += follow_ups(incident);
+    out += follow_ups(incident, verdict);
     out += fmt::format(
-        "\n## Replay\n\nThe same log gives the same bytes:\n\n    vigie replay "
-        "--incident {}\n",
+        "\n## Replay\n\nThe same log gives the same decisions, byte for byte; FILE is Vigie's "
+        "configuration:\n\n    vigie replay --config FILE --incident {}\n",
         incident.id.value);
     return out;
 }

@@ -14,9 +14,11 @@
 namespace vigie::agent {
 
 // Configuration and what people switched.
-inline constexpr std::string_view kPolicyKey = "policy";          // encode_policy
-inline constexpr std::string_view kPolicyIdKey = "policy_id";     // changes with the policy
-inline constexpr std::string_view kKillKey = "kill";              // JSON; absent: off
+inline constexpr std::string_view kPolicyKey = "policy";       // encode_policy
+inline constexpr std::string_view kPolicyIdKey = "policy_id";  // changes with the policy
+inline constexpr std::string_view kKillKey = "kill";           // JSON; absent: off
+// Micros of the newest event, to the second: until then somebody told the agent what happens.
+inline constexpr std::string_view kWatchedKey = "watched";
 inline constexpr std::string_view kOutcomesKey = "outcomes";      // learn.h
 inline constexpr std::string_view kModePrefix = "mode/";          // mode/SCOPE: JSON
 inline constexpr std::string_view kSilencePrefix = "silence/";    // silence/ID: JSON

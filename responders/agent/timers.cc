@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "responders/agent/limits.h"
 #include "responders/agent/notices.h"
 #include "responders/agent/recovery.h"
 #include "responders/agent/state_keys.h"
@@ -72,6 +73,8 @@ Status Turn::on_held(Case& item) {
     const auto state = item.incident.state;
     if (is_closed(state) || state == IncidentState::kActing || !work.clear_until) return {};
     if (at(item) < *work.clear_until) return {};
+    VIGIE_TRY_ASSIGN(const bool seen, watched(item, kHoldTimer));
+    if (!seen) return {};
     // Every change of the evidence keeps clear_until true; this is the last line of rule 7.
     if (!has_recovered(item.incident) || !missing_data(item, {}).empty()) return {};
     return resolve(item, state == IncidentState::kVerifying
@@ -85,7 +88,44 @@ Status Turn::on_verify_over(Case& item) {
     // Clear, but not for long enough yet: the hold decides, and a symptom that returns in it
     // finds the time over.
     if (at(item) < *work.verify_until || work.clear_until) return {};
+    VIGIE_TRY_ASSIGN(const bool seen, watched(item, kVerifyTimer));
+    if (!seen) return {};
     return fail_verification(item);
+}
+
+// Whether Vigie was there for the time that ends with this timer. If an event comes soon enough,
+// that is asked again; if not, on_gap() gives the time again.
+Result<bool> Turn::watched(const Case& item, std::string_view timer) {
+    VIGIE_TRY_ASSIGN(const auto last, memory_.watched_until());
+    if (!last) return false;
+    if (now_ <= *last + kTickLate) return true;
+    const EventTime again = *last + kUnwatchedMin;
+    if (now_ < again) start_timer(item, timer, again);
+    return false;
+}
+
+Status Turn::on_gap(std::optional<EventTime> last) {
+    const auto gap =
+        last ? fmt::format("Vigie did not watch from {} to {}", to_rfc3339(*last), to_rfc3339(now_))
+             : fmt::format("Vigie did not watch before {}", to_rfc3339(now_));
+    VIGIE_TRY_ASSIGN(const auto open, memory_.open_incidents());
+    for (const auto& id : open) {
+        VIGIE_TRY_ASSIGN(auto item, memory_.load(id));
+        if (!item) continue;
+        auto& work = item->work;
+        if (item->incident.state == IncidentState::kVerifying && work.verify_until) {
+            const auto lost = last ? now_ - *last : item->incident.plan->verify_timeout;
+            work.verify_until = *work.verify_until + lost;
+            start_timer(*item, kVerifyTimer, *work.verify_until);
+            tell(*item, "state",
+                 fmt::format("{}: the symptoms have until {} to clear", gap,
+                             to_rfc3339(*work.verify_until)));
+            touch(gap);
+        }
+        if (work.clear_until) start_hold(*item, gap + ": every symptom was clear before");
+        finish(*item);
+    }
+    return {};
 }
 
 // The same symptom can no longer reopen the incident: the next one is a new incident.
@@ -96,7 +136,7 @@ Status Turn::on_settled(Case& item) {
     if (item.work.told_resolved) return {};
     item.work.told_resolved = true;
     notify(item, "resolved", "settled",
-           resolved_text(item.incident, "it stayed clear for the whole correlation window"));
+           resolved_text(item.incident, "no symptom was seen again within the correlation window"));
     return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ public:
     Status on_outcome(const schemas::ActionEvent& outcome);       // outcomes.cc
     Status on_new_policy(bool changed, std::string_view id);      // switches.cc
     Status on_timer(std::string_view name, std::string_view id);  // timers.cc
+    // Nothing came between `last` and now; nullopt: for how long is not known.
+    Status on_gap(std::optional<EventTime> last);  // timers.cc
 
     void audit(std::string_view what, std::string_view subject, std::string detail,
                std::string_view actor = "vigie");
@@ -94,6 +97,7 @@ private:
     Status escalate(Case& item, Hold hold, std::string reason, bool page);
     Status begin_verifying(Case& item);
     Status watch_symptoms(Case& item);
+    void start_hold(Case& item, std::string because);
     Status fail_verification(Case& item);
     Status resolve(Case& item, std::string reason);
     Status reopen(Case& item, std::string reason);
@@ -110,6 +114,7 @@ private:
     Status on_held(Case& item);
     Status on_verify_over(Case& item);
     Status on_settled(Case& item);
+    Result<bool> watched(const Case& item, std::string_view timer);
 
     // decisions.cc
     Status on_approve(Case& item, const schemas::Decision& decision);

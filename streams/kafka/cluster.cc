@@ -253,7 +253,10 @@ Result<Offset> Cluster::ask_offset(rd_kafka_t& handle, const Partition& partitio
         auto code = rd_kafka_offsets_for_times(&handle, list.get(), slice_ms(until));
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[0].offset;
-        if (kind_of(code) != ErrorKind::kUnavailable || over(until)) {
+        // A broker that has just come back knows its partitions a moment later than its clients.
+        const ErrorKind kind = kind_of(code);
+        const bool passing = kind == ErrorKind::kUnavailable || kind == ErrorKind::kNotFound;
+        if (!passing || over(until)) {
             return fail(error_of(code, "ask for the range of " + to_string(partition)));
         }
         if (code != RD_KAFKA_RESP_ERR__TIMED_OUT) wait_for(kMetadataRetry, {});

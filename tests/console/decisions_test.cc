@@ -61,7 +61,6 @@ TEST_CASE("decisions: each kind takes what it needs", "[console]") {
         {R"({"kind":"ack","incident":"inc-1","actor":"ada"})",
          R"({"kind":"reject","incident":"inc-1","plan":"plan-0a1b2c3d4e5f","actor":"ada","reason":"not now"})",
          R"({"kind":"resolve","incident":"inc-1","actor":"ada"})",
-         R"({"kind":"verdict","incident":"inc-1","actor":"ada","value":"wrong"})",
          R"({"kind":"mode","actor":"ada","value":"approve","scope":"kubernetes.*"})",
          R"({"kind":"kill","actor":"ada","value":"on"})",
          R"({"kind":"silence","actor":"ada","scope":"service:cart","expires_at":"2026-11-21T11:00:00Z"})"}) {
@@ -70,7 +69,7 @@ TEST_CASE("decisions: each kind takes what it needs", "[console]") {
         INFO(answer.body);
         CHECK(answer.status == 202);
     }
-    CHECK(fixture.decisions().size() == 7);
+    CHECK(fixture.decisions().size() == 6);
     CHECK(fixture.last().expires_at == at("2026-11-21T11:00:00Z"));
     fixture.decide(R"({"kind":"mode","actor":"ada","value":"shadow"})");
     CHECK(fixture.last().scope == "*");
@@ -146,6 +145,27 @@ TEST_CASE("decisions: an incident that does not wait for an approval gets none",
         CHECK(error_of(answer).find("incident inc-1 is resolved") != std::string::npos);
     }
     CHECK(fixture.decisions().empty());
+}
+
+TEST_CASE("decisions: a verdict is of a resolved incident, and what is over stays so",
+          "[console]") {
+    const std::string verdict =
+        R"({"kind":"verdict","incident":"inc-1","actor":"ada","value":"wrong"})";
+    WithPlan open;
+    const auto early = open.decide(verdict);
+    CHECK(early.status == 409);
+    CHECK(error_of(early).find("is awaiting_approval: a verdict is for") != std::string::npos);
+    CHECK(open.decisions().empty());
+
+    Fixture over;
+    over.append({samples::incident_message(samples::resolved("inc-1"))});
+    over.follow();
+    for (const auto* kind : {"ack", "resolve"}) {
+        CHECK(
+            over.decide(std::string(R"({"kind":")") + kind + R"(","incident":"inc-1","actor":"a"})")
+                .status == 409);
+    }
+    CHECK(over.decide(verdict).status == 202);
 }
 
 TEST_CASE("decisions: an offer that expired cannot be approved", "[console]") {

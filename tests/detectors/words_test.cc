@@ -43,6 +43,7 @@ TEST_CASE("words: a metric's name and status say what kind of symptom it shows",
     CHECK(symptom_of("node_cpu_seconds_total", {}) == Symptom::kSaturation);
     CHECK(symptom_of("node_filesystem_avail_bytes", {}) == Symptom::kSaturation);
     CHECK(symptom_of("node_network_receive_bytes_total", {}) == Symptom::kTraffic);
+    CHECK(symptom_of("http_requests_in_flight", {}) == Symptom::kOther);
     CHECK(symptom_of("sun_spots", {}) == Symptom::kOther);
 }
 

@@ -369,7 +369,7 @@ def main():
             dict(os.environ, VIGIE_SERVER=f"http://127.0.0.1:{ports['api']}",
                  VIGIE_TOKEN_FILE=str(folder / "api-token")))
         code = killer.stop()
-        replay = subprocess.run([str(vigie), "replay", "--data", f"{folder}/data"], check=True,
+        replay = subprocess.run([str(vigie), "replay", "--json", "--data", f"{folder}/data"], check=True,
                                 capture_output=True, text=True, timeout=120)
         print(f"{killer.killed} kills, {told} stories, seed {arguments.seed}; {answers} answers "
               f"looked at for secrets; {replay.stderr.strip()}")

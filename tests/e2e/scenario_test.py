@@ -170,7 +170,7 @@ class Scenario(Demo):
                     + ("" if answer["checked"] else " (schema not present: not checked)"))
 
     def check_replay(self):
-        command = [str(self.vigie), "replay", "--data", str(self.data)]
+        command = [str(self.vigie), "replay", "--json", "--data", str(self.data)]
         runs = [subprocess.run(command, capture_output=True, check=True, timeout=120)
                 for _ in range(2)]
         self.expect(runs[0].stdout == runs[1].stdout and runs[0].stdout,

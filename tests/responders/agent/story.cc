@@ -19,10 +19,6 @@ std::string encoded(schemas::EventData data) {
     return schemas::encode({{{"e"}, "/agent", EventTime{}, {"default"}}, std::move(data)});
 }
 
-std::int64_t seconds_between(EventTime from, EventTime to) {
-    return std::chrono::duration_cast<std::chrono::seconds>(to - from).count();
-}
-
 constexpr std::int64_t kBeginMicros = 1'795'255'200'000'000;
 
 }  // namespace
@@ -107,7 +103,21 @@ EventTime Story::at(std::int64_t seconds) const {
 }
 
 void Story::until(std::int64_t seconds) {
+    // Often enough for the agent, seldom enough for a story of days.
+    constexpr std::chrono::seconds kTick{2};
     const auto target = at(seconds);
+    for (auto next = now_ + kTick; next < target; next += kTick) {
+        fire_until(next);
+        on_event("tick", next, schemas::Tick{});
+    }
+    fire_until(target);
+}
+
+void Story::down_until(std::int64_t seconds) {
+    now_ = at(seconds);
+}
+
+void Story::fire_until(EventTime target) {
     while (true) {
         const auto due = std::min_element(
             recorder.timers.begin(), recorder.timers.end(), [](const auto& a, const auto& b) {
@@ -116,10 +126,16 @@ void Story::until(std::int64_t seconds) {
         if (due == recorder.timers.end() || due->second > target) break;
         const auto [name, when] = *due;
         recorder.timers.erase(due);
-        now_ = std::max(now_, when);
-        step([&](Agent& agent) { return agent.on_timer(name, now_, recorder); });
+        step([&](Agent& agent) { return agent.on_timer(name, when, recorder); });
     }
     now_ = std::max(now_, target);
+}
+
+void Story::on_event(const std::string& id, EventTime time, schemas::EventData data) {
+    // Timers that are due fire before the record, as in the runtime.
+    fire_until(now_);
+    const schemas::Event event{{{id}, "/test", time, {"default"}}, std::move(data)};
+    step([&](Agent& agent) { return agent.on_event(event, now_, recorder); });
 }
 
 void Story::tell(schemas::EventData data) {
@@ -127,17 +143,11 @@ void Story::tell(schemas::EventData data) {
 }
 
 void Story::tell_as(const std::string& event_id, schemas::EventData data) {
-    // Timers that are due fire before the record, as in the runtime.
-    until(seconds_between(event_time_from_micros(kBeginMicros), now_));
-    const schemas::Event event{{{event_id}, "/test", now_, {"default"}}, std::move(data)};
-    step([&](Agent& agent) { return agent.on_event(event, now_, recorder); });
+    on_event(event_id, now_, std::move(data));
 }
 
 void Story::tell_late(std::int64_t seconds, schemas::EventData data) {
-    until(seconds_between(event_time_from_micros(kBeginMicros), now_));
-    const schemas::Event event{
-        {{fmt::format("evt-{}", ++sequence_)}, "/test", at(seconds), {"default"}}, std::move(data)};
-    step([&](Agent& agent) { return agent.on_event(event, now_, recorder); });
+    on_event(fmt::format("evt-{}", ++sequence_), at(seconds), std::move(data));
 }
 
 void Story::alert(const std::string& name, const std::string& entity, bool firing,

@@ -42,8 +42,10 @@ public:
     // `restarting`: a new Agent for every event and timer, and the state copied byte by byte.
     explicit Story(bool restarting = false) : restarting_(restarting) {}
 
-    // Time moves on: timers fire in (time, name) order, each at its own time.
+    // Time moves on: ticks come, and timers fire in (time, name) order, each at its own time.
     void until(std::int64_t seconds);
+    // Vigie does not run until then: timers that fall due meanwhile fire before the next event.
+    void down_until(std::int64_t seconds);
     EventTime at(std::int64_t seconds) const;
     EventTime now() const { return now_; }
 
@@ -95,6 +97,8 @@ private:
     std::map<IncidentId, schemas::Incident> last_;
     std::size_t seen_ = 0;
     std::size_t remembered_ = 0;
+    void fire_until(EventTime target);
+    void on_event(const std::string& id, EventTime time, schemas::EventData data);
     void remember();
     schemas::Anomaly anomaly_of(schemas::Symptom symptom, const std::string& entity, double score);
 };
