@@ -1,7 +1,6 @@
 #include "streams/rocks/committer.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -148,12 +147,8 @@ private:
     void flush(const TopicLog& topic, std::int32_t index, Draft& draft) {
         if (draft.base == draft.active.end) return;
         const auto count = static_cast<std::uint32_t>(draft.active.end - draft.base);
-        const std::string key = chunk_key(index, draft.base);
-        const std::string header = ChunkReader::header(count);
-        const rocksdb::Slice name(key);
-        const std::array<rocksdb::Slice, 2> value{header, draft.chunk};
-        batch_.Put(topic.family(index), rocksdb::SliceParts(&name, 1),
-                   rocksdb::SliceParts(value.data(), static_cast<int>(value.size())));
+        encode_chunk(count, draft.chunk, value_);
+        batch_.Put(topic.family(index), chunk_key(index, draft.base), value_);
         draft.chunk.clear();
         draft.base = draft.active.end;
     }
@@ -183,6 +178,7 @@ private:
     Engine& engine_;
     const std::int64_t now_ms_;
     rocksdb::WriteBatch batch_;
+    std::string value_;
     std::map<std::pair<TopicLog*, std::int32_t>, Draft> drafts_;
     std::uint64_t records_ = 0;
     std::uint64_t bytes_ = 0;

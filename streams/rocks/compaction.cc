@@ -30,12 +30,13 @@ Status for_each_chunk(Engine& engine, const TopicLog& topic, std::int32_t index,
     const std::unique_ptr<rocksdb::Iterator> at(
         engine.database->db().NewIterator(options, topic.family(index)));
     const Partition partition{topic.name, index};
+    std::string buffer;
     for (at->Seek(chunk_key(index, 0)); at->Valid(); at->Next()) {
         Chunk chunk{at->key().ToString(), {}};
         const auto key = parse_chunk_key(chunk.key);
         if (!key) return fail(ErrorKind::kCorrupt, to_string(partition) + ": a chunk has no key");
         VIGIE_TRY_ASSIGN(ChunkReader reader,
-                         ChunkReader::open(at->value().ToStringView(), partition, key->base));
+                         ChunkReader::open(at->value().ToStringView(), partition, key->base, buffer));
         while (reader.next_offset() < reader.end_offset()) {
             VIGIE_TRY_ASSIGN(Record record, reader.next());
             chunk.records.push_back(std::move(record));
@@ -50,6 +51,7 @@ Status for_each_chunk(Engine& engine, const TopicLog& topic, std::int32_t index,
 // The records, in a chunk for each run without a hole.
 void put_chunks(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family, std::int32_t index,
                 const std::vector<Record>& records) {
+    std::string value;
     for (auto first = records.begin(); first != records.end();) {
         std::string body;
         std::uint32_t count = 0;
@@ -57,7 +59,8 @@ void put_chunks(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family,
         for (; next != records.end() && next->offset == first->offset + count; ++next, ++count) {
             append_record(body, next->message);
         }
-        batch.Put(family, chunk_key(index, first->offset), ChunkReader::header(count) + body);
+        encode_chunk(count, body, value);
+        batch.Put(family, chunk_key(index, first->offset), value);
         first = next;
     }
 }

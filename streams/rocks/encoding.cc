@@ -1,6 +1,7 @@
 #include "streams/rocks/encoding.h"
 
 #include <fmt/format.h>
+#include <lz4.h>
 
 #include "core/bytes.h"
 #include "core/crc32c.h"
@@ -11,6 +12,28 @@ namespace {
 
 std::uint64_t as_unsigned(std::int64_t value) {
     return static_cast<std::uint64_t>(value);
+}
+
+// Format, number of records, bytes of the unpacked records.
+constexpr std::size_t kPackedHeader = 9;
+constexpr std::size_t kPackMin = 512;
+// No LZ4 block unpacks to more than this many times its bytes: damage must not ask for more.
+constexpr std::size_t kUnpackTimesMax = 255;
+
+// The records that `packed` holds after its count, as a part of `buffer`.
+std::optional<std::string_view> unpack(std::string_view packed, std::string& buffer) {
+    const auto size = take_u32(packed);
+    if (!size || *size > packed.size() * kUnpackTimesMax || *size > LZ4_MAX_INPUT_SIZE) {
+        return std::nullopt;
+    }
+    if (buffer.size() < *size) {
+        buffer.resize_and_overwrite(*size, [](char*, std::size_t bytes) { return bytes; });
+    }
+    const int done =
+        LZ4_decompress_safe(packed.data(), buffer.data(), static_cast<int>(packed.size()),
+                            static_cast<int>(*size));
+    if (done < 0 || static_cast<std::uint32_t>(done) != *size) return std::nullopt;
+    return std::string_view(buffer).substr(0, *size);
 }
 
 // False when the bytes are not exactly one body.
@@ -147,18 +170,42 @@ void append_record(std::string& chunk, const Message& message) {
     store_u32(chunk.data() + start + 4, crc32c(body));
 }
 
-std::string ChunkReader::header(std::uint32_t count) {
-    std::string bytes(1, kFormat);
-    put_u32(bytes, count);
-    return bytes;
+void encode_chunk(std::uint32_t count, std::string_view records, std::string& value) {
+    const bool pack = records.size() >= kPackMin && records.size() <= LZ4_MAX_INPUT_SIZE;
+    const std::size_t room = records.size() - records.size() / 8;
+    value.resize_and_overwrite(pack ? kPackedHeader + room : 0, [&](char* out, std::size_t size) {
+        if (size == 0) return size;
+        const int packed =
+            LZ4_compress_default(records.data(), out + kPackedHeader,
+                                 static_cast<int>(records.size()), static_cast<int>(room));
+        if (packed <= 0) return std::size_t{0};
+        *out = kPacked;
+        store_u32(out + 1, count);
+        store_u32(out + 5, static_cast<std::uint32_t>(records.size()));
+        return kPackedHeader + static_cast<std::size_t>(packed);
+    });
+    if (!value.empty()) return;
+    value += kFormat;
+    put_u32(value, count);
+    value += records;
 }
 
-Result<ChunkReader> ChunkReader::open(std::string_view bytes, Partition where, Offset base) {
+Result<ChunkReader> ChunkReader::open(std::string_view bytes, Partition where, Offset base,
+                                      std::string& buffer) {
     const auto format = take_bytes(bytes, 1);
     const auto count = take_u32(bytes);
-    if (!format || format->front() != kFormat || !count || *count == 0) {
+    const bool packed = format && format->front() == kPacked;
+    if (!format || (!packed && format->front() != kFormat) || !count || *count == 0) {
         return fail(ErrorKind::kCorrupt,
                     fmt::format("{}@{}: the chunk has an unknown format", to_string(where), base));
+    }
+    if (packed) {
+        const auto unpacked = unpack(bytes, buffer);
+        if (!unpacked) {
+            return fail(ErrorKind::kCorrupt, fmt::format("{}@{}: the chunk cannot be unpacked",
+                                                         to_string(where), base));
+        }
+        bytes = *unpacked;
     }
     return ChunkReader(bytes, std::move(where), base, base + static_cast<Offset>(*count));
 }

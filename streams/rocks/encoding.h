@@ -13,6 +13,7 @@
 namespace vigie::streams::rocks {
 
 inline constexpr char kFormat = 1;  // First byte of every value.
+inline constexpr char kPacked = 2;  // Of a chunk whose records are packed.
 
 // Key of a chunk in its topic's column family.
 std::string chunk_key(std::int32_t partition, Offset base);
@@ -59,14 +60,17 @@ Result<Segment> decode_segment(const Partition& partition, std::string_view valu
 // Appends one record as it lies in a chunk: length, CRC-32C of the body, body.
 void append_record(std::string& chunk, const Message& message);
 
+// The value of a chunk of `count` records, as append_record() wrote them, in place of `value`. They
+// are packed as one LZ4 block (the lz4 project's doc/lz4_Block_format.md) if that saves an eighth.
+void encode_chunk(std::uint32_t count, std::string_view records, std::string& value);
+
 // Reads a chunk: the records of one group commit on one partition.
 class ChunkReader {
 public:
-    static constexpr std::size_t kHeaderBytes = 5;
-    static std::string header(std::uint32_t count);
-
-    // `where` is for messages. kCorrupt for an unknown format.
-    static Result<ChunkReader> open(std::string_view bytes, Partition where, Offset base);
+    // `where` is for messages. Packed records are unpacked into `buffer`, which may be used again
+    // for the next chunk. kCorrupt for an unknown format and for what cannot be unpacked.
+    static Result<ChunkReader> open(std::string_view bytes, Partition where, Offset base,
+                                    std::string& buffer);
 
     Offset next_offset() const { return next_; }
     Offset end_offset() const { return end_; }
@@ -83,7 +87,7 @@ private:
     Result<std::string_view> take_body(std::uint32_t& crc);
     std::unexpected<Error> corrupt(std::string_view what) const;
 
-    std::string_view rest_;  // Of the bytes given to open, which must outlive the reader.
+    std::string_view rest_;  // Of the bytes or the buffer given to open: both outlive the reader.
     Partition where_;
     Offset next_;
     Offset end_;

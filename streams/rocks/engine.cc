@@ -118,6 +118,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
     chunks->SeekForPrev(start);
     if (!chunks->Valid() && chunks->status().ok()) chunks->Seek(start);
     std::size_t bytes = 0;
+    std::string buffer;
     Offset next = limits.from;
     for (; chunks->Valid() && next < limits.end; chunks->Next()) {
         const auto key = parse_chunk_key(chunks->key().ToStringView());
@@ -128,7 +129,8 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
         if (key->partition != partition.index) continue;
         if (key->base > next && !may_lack(next)) return missing(partition, next);
         VIGIE_TRY_ASSIGN(ChunkReader chunk,
-                         ChunkReader::open(chunks->value().ToStringView(), partition, key->base));
+                         ChunkReader::open(chunks->value().ToStringView(), partition, key->base,
+                                           buffer));
         while (chunk.next_offset() < std::min(limits.from, chunk.end_offset())) {
             VIGIE_TRY(chunk.skip());
         }
