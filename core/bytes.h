@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,11 +12,14 @@
 // follows its length (u32). Inline: a reader of records calls these ten times for each.
 namespace vigie {
 
+inline std::uint32_t big_endian(std::uint32_t value) {
+    return std::endian::native == std::endian::little ? std::byteswap(value) : value;
+}
+
 // Over the four bytes at `out`.
 inline void store_u32(char* out, std::uint32_t value) {
-    for (unsigned shift = 32; shift != 0; shift -= 8) {
-        *out++ = static_cast<char>(value >> (shift - 8) & 0xffU);
-    }
+    value = big_endian(value);
+    std::memcpy(out, &value, sizeof value);
 }
 
 inline void put_u32(std::string& out, std::uint32_t value) {
@@ -42,11 +47,11 @@ inline std::optional<std::string_view> take_bytes(std::string_view& bytes, std::
 }
 
 inline std::optional<std::uint32_t> take_u32(std::string_view& bytes) {
-    const auto taken = take_bytes(bytes, 4);
-    if (!taken) return std::nullopt;
     std::uint32_t value = 0;
-    for (const char c : *taken) value = value << 8U | static_cast<unsigned char>(c);
-    return value;
+    if (bytes.size() < sizeof value) return std::nullopt;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    bytes.remove_prefix(sizeof value);
+    return big_endian(value);
 }
 
 inline std::optional<std::uint64_t> take_u64(std::string_view& bytes) {

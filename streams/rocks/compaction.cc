@@ -38,8 +38,7 @@ Status for_each_chunk(Engine& engine, const TopicLog& topic, std::int32_t index,
         VIGIE_TRY_ASSIGN(ChunkReader reader,
                          ChunkReader::open(at->value().ToStringView(), partition, key->base, buffer));
         while (reader.next_offset() < reader.end_offset()) {
-            VIGIE_TRY_ASSIGN(Record record, reader.next());
-            chunk.records.push_back(std::move(record));
+            VIGIE_TRY(reader.next(chunk.records.emplace_back()));
         }
         VIGIE_TRY_ASSIGN(const bool more, visit(std::move(chunk)));
         if (!more) return {};

@@ -231,15 +231,16 @@ Status ChunkReader::skip() {
     return {};
 }
 
-Result<Record> ChunkReader::next() {
+Status ChunkReader::next(Record& record) {
     std::uint32_t crc = 0;
     VIGIE_TRY_ASSIGN(const std::string_view body, take_body(crc));
     if (crc32c(body) != crc) return corrupt("the record fails its check");
-    Record record{where_, next_, {}};
+    record.partition = where_;
+    record.offset = next_;
     record.message.topic = where_.topic;
     if (!decode_body(body, record.message)) return corrupt("the record cannot be decoded");
     ++next_;
-    return record;
+    return {};
 }
 
 Status ChunkReader::finish() const {

@@ -75,9 +75,9 @@ public:
     Offset next_offset() const { return next_; }
     Offset end_offset() const { return end_; }
     Status skip();
-    // The next record. kCorrupt, with topic, partition and offset, when its check fails. Not
-    // at the end.
-    Result<Record> next();
+    // The next record, in an empty one. kCorrupt, with topic, partition and offset, when its check
+    // fails. Not at the end.
+    Status next(Record& record);
     // kCorrupt when bytes are left over after the last record.
     Status finish() const;
 

@@ -136,10 +136,9 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
         }
         while (chunk.next_offset() < std::min(chunk.end_offset(), limits.end)) {
             if (records.size() >= limits.records_max || bytes >= limits.bytes_max) return records;
-            VIGIE_TRY_ASSIGN(Record record, chunk.next());
-            bytes += bytes_of(record.message);
-            next = record.offset + 1;
-            records.push_back(std::move(record));
+            VIGIE_TRY(chunk.next(records.emplace_back()));
+            bytes += bytes_of(records.back().message);
+            next = records.back().offset + 1;
         }
         VIGIE_TRY(chunk.finish());
     }
