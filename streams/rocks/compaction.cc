@@ -35,8 +35,8 @@ Status for_each_chunk(Engine& engine, const TopicLog& topic, std::int32_t index,
         Chunk chunk{at->key().ToString(), {}};
         const auto key = parse_chunk_key(chunk.key);
         if (!key) return fail(ErrorKind::kCorrupt, to_string(partition) + ": a chunk has no key");
-        VIGIE_TRY_ASSIGN(ChunkReader reader,
-                         ChunkReader::open(at->value().ToStringView(), partition, key->base, buffer));
+        VIGIE_TRY_ASSIGN(ChunkReader reader, ChunkReader::open(at->value().ToStringView(),
+                                                               partition, key->base, buffer));
         while (reader.next_offset() < reader.end_offset()) {
             VIGIE_TRY(reader.next(chunk.records.emplace_back()));
         }

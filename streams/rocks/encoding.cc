@@ -29,9 +29,8 @@ std::optional<std::string_view> unpack(std::string_view packed, std::string& buf
     if (buffer.size() < *size) {
         buffer.resize_and_overwrite(*size, [](char*, std::size_t bytes) { return bytes; });
     }
-    const int done =
-        LZ4_decompress_safe(packed.data(), buffer.data(), static_cast<int>(packed.size()),
-                            static_cast<int>(*size));
+    const int done = LZ4_decompress_safe(packed.data(), buffer.data(),
+                                         static_cast<int>(packed.size()), static_cast<int>(*size));
     if (done < 0 || static_cast<std::uint32_t>(done) != *size) return std::nullopt;
     return std::string_view(buffer).substr(0, *size);
 }
@@ -202,8 +201,8 @@ Result<ChunkReader> ChunkReader::open(std::string_view bytes, Partition where, O
     if (packed) {
         const auto unpacked = unpack(bytes, buffer);
         if (!unpacked) {
-            return fail(ErrorKind::kCorrupt, fmt::format("{}@{}: the chunk cannot be unpacked",
-                                                         to_string(where), base));
+            return fail(ErrorKind::kCorrupt,
+                        fmt::format("{}@{}: the chunk cannot be unpacked", to_string(where), base));
         }
         bytes = *unpacked;
     }

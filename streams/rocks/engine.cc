@@ -128,9 +128,8 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
         }
         if (key->partition != partition.index) continue;
         if (key->base > next && !may_lack(next)) return missing(partition, next);
-        VIGIE_TRY_ASSIGN(ChunkReader chunk,
-                         ChunkReader::open(chunks->value().ToStringView(), partition, key->base,
-                                           buffer));
+        VIGIE_TRY_ASSIGN(ChunkReader chunk, ChunkReader::open(chunks->value().ToStringView(),
+                                                              partition, key->base, buffer));
         while (chunk.next_offset() < std::min(limits.from, chunk.end_offset())) {
             VIGIE_TRY(chunk.skip());
         }
