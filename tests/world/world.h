@@ -19,6 +19,13 @@
 
 namespace vigie::sim {
 
+// Built with VIGIE_PLANTED_BUG, to see that the simulator finds it.
+#ifdef VIGIE_PLANTED_BUG
+inline constexpr bool kPlanted = true;
+#else
+inline constexpr bool kPlanted = false;
+#endif
+
 // Chances per thousand.
 struct Hazards {
     std::uint32_t crash = 0;   // Of the whole process, before each step of a worker
@@ -32,7 +39,7 @@ struct Hazards {
     std::uint32_t page = 0;    // That a page is lost, and that its answer is
     std::uint32_t clock = 0;   // That the wall clock is wrong for a second, each second
     bool shuffle = false;      // Stages step in a random order, with batches of random size
-    bool planted = false;      // The bus has a bug: position first, then state (PlantedBus)
+    bool planted = kPlanted;   // The bus has a bug: position first, then state (PlantedBus)
 };
 
 // A whole Vigie in one thread, on a virtual clock, with everything outside it: the log, the

@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
     app.add_option("--seed", seed, "Replay one seed and print what the log says");
     app.add_option("--seeds", range, "From and to")->expected(2);
     app.add_option("--hours", hours, "New seeds for so long");
-    bool planted = false;
+    bool planted = vigie::sim::kPlanted;
     app.add_flag("--planted", planted, "With a bug: positions are committed before state");
     CLI11_PARSE(app, argc, argv);
     Met met;
