@@ -70,7 +70,8 @@ CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string
 void add_readers(CLI::App& app, Arguments& arguments) {
     auto& get = add_api_command(app, arguments, "get", "List incidents");
     static std::string what;
-    get.add_option("what", what, "incidents")->required()->check(CLI::IsMember({"incidents"}));
+    get.add_option("what", what, "incidents, which is the default")
+        ->check(CLI::IsMember({"incidents"}));
     get.add_option("--state", arguments.state, "Only incidents in this state");
     get.add_option("--limit", arguments.limit, "At most so many, the newest")
         ->check(CLI::Range(1, 1000))

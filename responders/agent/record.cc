@@ -100,9 +100,10 @@ void Turn::move(Case& item, IncidentState to, std::string reason) {
     const auto previous = item.incident.state;
     item.incident.state = to;
     tell(item, "state", fmt::format("{}: {}", schemas::to_string(to), reason));
-    audit(
-        "incident moved", item.incident.id.value,
-        fmt::format("{} -> {}: {}", schemas::to_string(previous), schemas::to_string(to), reason));
+    const std::string from =
+        previous == to ? "" : fmt::format("{} -> ", schemas::to_string(previous));
+    audit("incident moved", item.incident.id.value,
+          fmt::format("{}{}: {}", from, schemas::to_string(to), reason));
     say(item, previous, std::move(reason));
 }
 

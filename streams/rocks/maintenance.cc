@@ -55,7 +55,7 @@ Maintenance::~Maintenance() {
 void Maintenance::run(const std::stop_token& stop) {
     SteadyTime merge_at = engine_.clock.steady();
     while (!stop.stop_requested()) {
-        compact_all(stop);
+        if (engine_.options.retain) compact_all(stop);
         if (engine_.clock.steady() >= merge_at) {
             merge_all(stop);
             merge_at = engine_.clock.steady() + kMergeInterval;

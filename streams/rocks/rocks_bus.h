@@ -31,7 +31,7 @@ public:
         std::size_t append_queue_max = 50'000;  // Records.
         std::size_t append_queue_bytes_max = std::size_t{64} << 20U;
         std::size_t record_bytes_max = kMessageBytesMax;
-        // False: nothing is removed, however old it is.
+        // False: nothing is removed, however old or often replaced it is.
         bool retain = true;
         // Below so much free space nothing is written: kOverloaded, while all still works.
         std::uint64_t disk_free_bytes_min = std::uint64_t{64} << 20U;
