@@ -52,8 +52,8 @@ void add_place(CLI::App& command, LogPlace& place) {
         ->excludes(config);
 }
 
-CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string& name,
-                          const std::string& help) {
+CLI::App& add_api_client(CLI::App& app, Arguments& arguments, const std::string& name,
+                         const std::string& help) {
     CLI::App& command = *app.add_subcommand(name, help);
     auto& client = arguments.decide.api.client;
     command.add_option("--server", client.server, "Where Vigie's API is")
@@ -63,6 +63,12 @@ CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string
         ->envname("VIGIE_TOKEN_FILE");
     command.add_option("--ca-file", client.ca_file,
                        "PEM file that the server's certificate is checked with");
+    return command;
+}
+
+CLI::App& add_api_command(CLI::App& app, Arguments& arguments, const std::string& name,
+                          const std::string& help) {
+    CLI::App& command = add_api_client(app, arguments, name, help);
     add_output(command, arguments.decide.api.format);
     return command;
 }
@@ -89,7 +95,7 @@ void add_readers(CLI::App& app, Arguments& arguments) {
     });
 
     auto& postmortem =
-        add_api_command(app, arguments, "postmortem", "Print the post-mortem of an incident");
+        add_api_client(app, arguments, "postmortem", "Print the post-mortem of an incident");
     postmortem.add_option("incident", arguments.id, "Incident id")->required();
     postmortem.callback([&arguments] {
         arguments.run = [&arguments] { return run_postmortem(arguments.decide.api, arguments.id); };

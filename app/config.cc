@@ -127,7 +127,7 @@ void read_log(Section& section, Config& config) {
     }
 }
 
-constexpr std::chrono::milliseconds kTickMax{5000};
+constexpr std::chrono::milliseconds kTickMax{2000};
 
 void read_root(Section& root, Config& config, std::vector<std::string>& runbook_complaints) {
     config.data = root.text("data", config.data);

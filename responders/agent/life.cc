@@ -51,7 +51,8 @@ Status Turn::escalate(Case& item, Hold hold, std::string reason, bool page) {
     }
     audit("escalated", item.incident.id.value, reason);
     move(item, IncidentState::kEscalated, std::move(reason));
-    return {};
+    // Nothing is watched while an action runs: the symptoms may have cleared in it.
+    return watch_symptoms(item);
 }
 
 Status Turn::begin_verifying(Case& item) {
@@ -126,10 +127,11 @@ Status Turn::watch_symptoms(Case& item) {
     return {};
 }
 
-void Turn::start_hold(Case& item, std::string because) {
+void Turn::start_hold(Case& item, std::string because, std::chrono::seconds at_least) {
     const bool after_action =
         item.incident.state == IncidentState::kVerifying && item.incident.plan;
-    const auto hold = after_action ? item.incident.plan->verify_hold : kSelfClearHold;
+    const auto wanted = after_action ? item.incident.plan->verify_hold : kSelfClearHold;
+    const auto hold = std::max<EventClock::duration>(wanted, at_least);
     item.work.clear_until = at(item) + hold;
     start_timer(item, kHoldTimer, *item.work.clear_until);
     tell(item, "state", fmt::format("{}, and must stay so for {}", because, age_text(hold)));

@@ -48,12 +48,15 @@ inline constexpr std::int64_t kNoticesMax = 30;
 
 // Symptoms that cleared without an action must stay clear this long.
 inline constexpr std::chrono::seconds kSelfClearHold{60};
-// Ticks come every second, at most every five. A deadline counts as watched when an event came this
-// shortly before it, and waits for the next event otherwise.
+// Ticks come every second, at most every two (app/config.cc). A deadline counts as watched when an
+// event came this shortly before it; otherwise it is put off until kUnwatchedMin after that event.
 inline constexpr std::chrono::seconds kTickLate{3};
 // No event for so long: Vigie did not run, or heard nothing. What must stay clear, or become clear,
 // gets its time again.
 inline constexpr std::chrono::seconds kUnwatchedMin{15};
+// Then an alert that is clear must stay so for this long at least: Prometheus tells of one that
+// fires at the first evaluation, of one minute by default, after --rules.alert.resend-delay, 1m.
+inline constexpr std::chrono::seconds kAlertRepeat{180};
 // How long a caller's symptom may be seen before its callee's and still be explained by it:
 // detectors differ in delay.
 inline constexpr std::chrono::seconds kOnsetTolerance{120};

@@ -191,7 +191,8 @@ std::string follow_ups(const Incident& incident, std::string_view verdict) {
                           incident.plan->approved_by != "autonomous";
     if (incident.owner.empty() && !approved)
         out += "- Nobody acknowledged it: check that the page arrived.\n";
-    if (verdict.empty()) {
+    const bool counts = mechanism != Mechanism::kUnknown;
+    if (verdict.empty() && counts) {
         out += fmt::format(
             "- Say whether the first cause was right, as confidence rests on nothing else: "
             "`vigie verdict {} right` or `wrong`.\n",

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "responders/agent/limits.h"
@@ -11,6 +13,15 @@
 namespace vigie::agent {
 
 using schemas::IncidentState;
+
+namespace {
+
+bool has_alert(const schemas::Incident& incident) {
+    return std::any_of(incident.evidence.begin(), incident.evidence.end(),
+                       [](const auto& item) { return item.symptom && item.kind == "alert"; });
+}
+
+}  // namespace
 
 Status Turn::on_timer(std::string_view name, std::string_view id) {
     if (name == kSilenceTimer) return on_silence_end(id);
@@ -40,6 +51,8 @@ Status Turn::on_gathered(Case& item) {
 Status Turn::on_no_answer(Case& item, bool inspecting) {
     auto& work = item.work;
     if (work.waiting_for.empty() || inspecting != (work.purpose != Purpose::kNone)) return {};
+    VIGIE_TRY_ASSIGN(const bool seen, watched(item, inspecting ? kInspectTimer : kActionTimer));
+    if (!seen) return {};
     const auto limit = age_text(policy_.action_timeout);
     if (inspecting) {
         const bool for_plan = work.purpose == Purpose::kPlan;
@@ -93,8 +106,8 @@ Status Turn::on_verify_over(Case& item) {
     return fail_verification(item);
 }
 
-// Whether Vigie was there for the time that ends with this timer. If an event comes soon enough,
-// that is asked again; if not, on_gap() gives the time again.
+// Whether Vigie was there for the time that ends with this timer. If not, the timer fires again
+// when it is known whether an event came soon enough; if none did, on_gap() gives the time again.
 Result<bool> Turn::watched(const Case& item, std::string_view timer) {
     VIGIE_TRY_ASSIGN(const auto last, memory_.watched_until());
     if (!last) return false;
@@ -113,16 +126,28 @@ Status Turn::on_gap(std::optional<EventTime> last) {
         VIGIE_TRY_ASSIGN(auto item, memory_.load(id));
         if (!item) continue;
         auto& work = item->work;
-        if (item->incident.state == IncidentState::kVerifying && work.verify_until) {
+        const bool judged = item->incident.state == IncidentState::kVerifying &&
+                            work.verify_until && (!last || *work.verify_until > *last);
+        if (judged) {
             const auto lost = last ? now_ - *last : item->incident.plan->verify_timeout;
             work.verify_until = *work.verify_until + lost;
             start_timer(*item, kVerifyTimer, *work.verify_until);
+        }
+        if (judged && !work.clear_until) {
             tell(*item, "state",
                  fmt::format("{}: the symptoms have until {} to clear", gap,
                              to_rfc3339(*work.verify_until)));
             touch(gap);
         }
-        if (work.clear_until) start_hold(*item, gap + ": every symptom was clear before");
+        if (work.clear_until) {
+            const auto repeat = has_alert(item->incident) ? kAlertRepeat : std::chrono::seconds{0};
+            start_hold(*item, gap + ": every symptom was clear before", repeat);
+        }
+        if (!work.waiting_for.empty()) {
+            const bool inspecting = work.purpose != Purpose::kNone;
+            start_timer(*item, inspecting ? kInspectTimer : kActionTimer,
+                        at(*item) + policy_.action_timeout);
+        }
         finish(*item);
     }
     return {};

@@ -97,7 +97,8 @@ private:
     Status escalate(Case& item, Hold hold, std::string reason, bool page);
     Status begin_verifying(Case& item);
     Status watch_symptoms(Case& item);
-    void start_hold(Case& item, std::string because);
+    // `at_least`: longer than the hold that is asked for otherwise.
+    void start_hold(Case& item, std::string because, std::chrono::seconds at_least = {});
     Status fail_verification(Case& item);
     Status resolve(Case& item, std::string reason);
     Status reopen(Case& item, std::string reason);

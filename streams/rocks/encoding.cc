@@ -26,9 +26,7 @@ std::optional<std::string_view> unpack(std::string_view packed, std::string& buf
     if (!size || *size > packed.size() * kUnpackTimesMax || *size > LZ4_MAX_INPUT_SIZE) {
         return std::nullopt;
     }
-    if (buffer.size() < *size) {
-        buffer.resize_and_overwrite(*size, [](char*, std::size_t bytes) { return bytes; });
-    }
+    if (buffer.size() < *size) buffer.resize(*size);
     const int done = LZ4_decompress_safe(packed.data(), buffer.data(),
                                          static_cast<int>(packed.size()), static_cast<int>(*size));
     if (done < 0 || static_cast<std::uint32_t>(done) != *size) return std::nullopt;

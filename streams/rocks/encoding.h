@@ -41,11 +41,12 @@ struct Segment {
 };
 
 // Rows of the default family.
-// The folder's layout. 2: a topic may have a column family for each partition, which the programs
-// that know only 1 would not see. A folder becomes 2 with the first such topic.
+// The folder's layout, one byte: what a program must know to open it. 2: a topic may have a column
+// family for each partition. 3: chunks may be packed. Who opens an older one to write makes it the
+// newest: an older program that read half of it would be worse than one that does not start.
 inline constexpr std::string_view kFormatKey = "v";
-inline constexpr char kSharedFamilies = 1;
-inline constexpr char kFamilyEach = 2;
+inline constexpr char kLayoutOldest = 1;
+inline constexpr char kLayout = 3;
 inline constexpr char kTopicRow = 't';    // + name
 inline constexpr char kSegmentRow = 'g';  // + segment_key
 std::string topic_key(std::string_view topic);

@@ -24,14 +24,19 @@ Status Engine::load() {
     rocksdb::DB& db = database->db();
     std::string format;
     const auto found = db.Get({}, std::string(kFormatKey), &format);
-    if (found.IsNotFound()) {
-        const auto put = db.Put({}, std::string(kFormatKey), std::string(1, kSharedFamilies));
-        if (!put.ok()) return fail(error_of(put, "start the embedded log"));
-    } else if (!found.ok()) {
-        return fail(error_of(found, kReading));
-    } else if (format != std::string(1, kSharedFamilies) && format != std::string(1, kFamilyEach)) {
+    if (!found.ok() && !found.IsNotFound()) return fail(error_of(found, kReading));
+    const bool known =
+        format.size() == 1 && format.front() >= kLayoutOldest && format.front() <= kLayout;
+    if (found.ok() && !known) {
         return fail(ErrorKind::kCorrupt,
                     fmt::format("{} was written by another version of Vigie", options.path));
+    }
+    const std::string newest(1, kLayout);
+    if (!options.read_only && format != newest) {
+        rocksdb::WriteOptions write;
+        write.sync = options.sync;
+        const auto put = db.Put(write, std::string(kFormatKey), newest);
+        if (!put.ok()) return fail(error_of(put, "start the embedded log"));
     }
     const std::unique_ptr<rocksdb::Iterator> rows(db.NewIterator({}));
     for (rows->Seek(std::string(1, kTopicRow)); rows->Valid(); rows->Next()) {

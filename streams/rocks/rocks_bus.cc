@@ -41,9 +41,6 @@ Status RocksBus::ensure_topics(std::span<const TopicOptions> topics) {
         VIGIE_TRY(check_topic(wanted, now ? (*now)->partitions : 0));
         batch.Put(topic_key(wanted.name), encode_topic(wanted));
         if (!now) missing.push_back(&wanted);
-        if (!now && wanted.partitions > 1) {
-            batch.Put(std::string(kFormatKey), std::string(1, kFamilyEach));
-        }
     }
     // Only after every check: a refused call must not leave half of its topics.
     std::vector<std::unique_ptr<TopicLog>> created;

@@ -25,6 +25,7 @@ TEST_CASE("config: what could never work is refused with its place", "[app]") {
     const std::vector<std::pair<std::string, std::string>> cases{
         {"data: ''", "v.yaml:1:1: data: must name a folder"},
         {"domain: ''", "v.yaml:1:1: domain: must not be empty"},
+        {"tick: 2001ms", "v.yaml:1:1: tick: must be at most 2s"},
         {"ingest: {body_max: 0}",
          "v.yaml:1:10: ingest.body_max: must be from 1B to 7MiB: a body is one record of the log"},
         {"ingest: {body_max: 2MiB, in_flight_max: 1MiB}",

@@ -232,7 +232,7 @@ TEST_CASE("rocks: a folder of a newer format is refused", "[contract]") {
     REQUIRE(make_topics(harness.bus()).has_value());
     harness.close();
     tamper(harness.options().path, [](rocksdb::DB& db, rocksdb::ColumnFamilyHandle*) {
-        REQUIRE(db.Put({}, std::string(kFormatKey), "\3").ok());
+        REQUIRE(db.Put({}, std::string(kFormatKey), std::string(1, kLayout + 1)).ok());
     });
     const auto opened = RocksBus::open(harness.options(), harness.clock, harness.metrics);
     REQUIRE_FALSE(opened.has_value());
@@ -483,24 +483,61 @@ TEST_CASE("rocks: a topic whose partitions share a column family stays readable"
     }
 }
 
-TEST_CASE("rocks: the folder says what a program must know to open it", "[contract]") {
+TEST_CASE("rocks: a folder of an older layout becomes the newest when it is opened to write",
+          "[contract]") {
     RocksHarness harness;
-    const auto format = [&] {
-        harness.close();
+    REQUIRE(make_topics(harness.bus()).has_value());
+    REQUIRE(append_and_wait(harness.bus(), {msg("", "1")}).has_value());
+    harness.close();
+    const std::string path = harness.options().path;
+    const auto layout = [&](std::optional<char> wanted) {
         std::string found;
         const Change look = [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* handle) {
+            if (wanted) {
+                VIGIE_ASSERT(
+                    db.Put({}, handle, std::string(kFormatKey), std::string(1, *wanted)).ok());
+            }
             VIGIE_ASSERT(db.Get({}, handle, std::string(kFormatKey), &found).ok());
         };
-        tamper(harness.options().path, look, "default");
-        harness.reopen();
+        tamper(path, look, "default");
         return found;
     };
+    CHECK(layout({}) == std::string(1, kLayout));
+    for (const char older : {kLayoutOldest, char{2}}) {
+        layout(older);
+        auto options = harness.options();
+        options.read_only = true;
+        REQUIRE(RocksBus::open(options, harness.clock, harness.metrics).has_value());
+        CHECK(layout({}) == std::string(1, older));
+        REQUIRE(RocksBus::open(harness.options(), harness.clock, harness.metrics).has_value());
+        CHECK(layout({}) == std::string(1, kLayout));
+    }
+    harness.reopen();
+    CHECK(values_on(harness.bus(), "in") == Values{"1"});
+}
+
+TEST_CASE("rocks: packed chunks are read from their middle", "[contract]") {
+    RocksHarness harness;
     REQUIRE(make_topics(harness.bus()).has_value());
-    CHECK(format() == std::string(1, kSharedFamilies));
-    REQUIRE(harness.bus()
-                .ensure_topics(std::vector<TopicOptions>{{.name = "wide", .partitions = 2}})
-                .has_value());
-    CHECK(format() == std::string(1, kFamilyEach));
+    std::vector<Message> batch;
+    for (int i = 0; i < 100; ++i)
+        batch.push_back(msg("", std::to_string(i) + std::string(90, '.')));
+    REQUIRE(append_and_wait(harness.bus(), batch).has_value());
+    harness.reopen();
+    for (Offset from = 0; from < 100; ++from) {
+        const auto records = *harness.bus().read({"in", 0}, from, kNow);
+        REQUIRE(static_cast<Offset>(records.size()) == 100 - from);
+        CHECK(records.front().offset == from);
+        CHECK(records.front().message.value == batch[static_cast<std::size_t>(from)].value);
+    }
+    harness.close();
+    bool packed = false;
+    tamper(harness.options().path, [&](rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family) {
+        std::string chunk;
+        REQUIRE(db.Get({}, family, chunk_key(0, 0), &chunk).ok());
+        packed = chunk.front() == kPacked && chunk.size() < 2000;
+    });
+    CHECK(packed);
 }
 
 TEST_CASE("rocks: a poll is bounded over all partitions", "[contract]") {

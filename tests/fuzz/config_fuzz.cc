@@ -54,7 +54,7 @@ void check_config(const app::Config& config) {
     constexpr milliseconds kForEver = std::chrono::days{36525};
     VIGIE_ASSERT(!config.data.empty() && config.partitions >= 1 && config.partitions <= 64);
     VIGIE_ASSERT(config.retention_bytes >= 0);
-    VIGIE_ASSERT(config.tick >= milliseconds{10} && config.tick <= kForEver);
+    VIGIE_ASSERT(config.tick >= milliseconds{10} && config.tick <= milliseconds{2000});
     VIGIE_ASSERT(config.drain_wait_max >= milliseconds{0} && config.drain_wait_max <= kForEver);
     for (const auto* listen : {&config.api, &config.otlp, &config.alertmanager}) {
         check_listen(*listen);

@@ -88,6 +88,29 @@ TEST_CASE("agent: a failure without that certainty is not tried again", "[agent]
     CHECK(story.count_intents(ActionPhase::kExecute) == 1);
 }
 
+TEST_CASE("agent: symptoms that cleared while it acted are watched when it is a person's",
+          "[agent]") {
+    Story failed;
+    until_executing(failed);
+    recovery(failed);
+    failed.answer(ActionStatus::kFailed);
+    CHECK(failed.state() == "escalated");
+    failed.until(400);
+    CHECK(failed.state() == "resolved");
+
+    Story inspected;
+    inspected.tell(shop_policy(Mode::kApprove));
+    bad_deployment(inspected);
+    inspected.approve(inspected.incident().plan->id.value);
+    REQUIRE(inspected.state() == "acting");
+    recovery(inspected);
+    inspected.answer_inspection();
+    CHECK(inspected.state() == "escalated");
+    CHECK(inspected.count_intents(ActionPhase::kExecute) == 0);
+    inspected.until(400);
+    CHECK(inspected.state() == "resolved");
+}
+
 TEST_CASE("agent: a refused action is a person's", "[agent]") {
     Story story;
     until_executing(story);

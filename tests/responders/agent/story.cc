@@ -103,12 +103,12 @@ EventTime Story::at(std::int64_t seconds) const {
 }
 
 void Story::until(std::int64_t seconds) {
-    // Often enough for the agent, seldom enough for a story of days.
-    constexpr std::chrono::seconds kTick{2};
+    // The slowest that a configuration may ask for, and late.
+    constexpr std::chrono::milliseconds kTick{2003};
     const auto target = at(seconds);
-    for (auto next = now_ + kTick; next < target; next += kTick) {
-        fire_until(next);
-        on_event("tick", next, schemas::Tick{});
+    for (auto next = now_ + kTick; now_ < target; next += kTick) {
+        fire_until(std::min<EventTime>(next, target));
+        on_event("tick", now_, schemas::Tick{});
     }
     fire_until(target);
 }
