@@ -9,6 +9,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <chrono>
+#include <utility>
+#include <vector>
 
 #include "http/server_impl.h"
 #include "http/url.h"
@@ -106,6 +108,7 @@ private:
 
     void await_request();
     void read_header();
+    void keep_headers();
     void on_header(error_code error);
     void read_body();
     void on_read_error(error_code error);
@@ -139,6 +142,7 @@ private:
     bool close_after_ = false;
     beast::flat_buffer buffer_;
     std::optional<bhttp::request_parser<bhttp::string_body>> parser_;
+    std::vector<std::pair<std::string, std::string>> headers_;  // Of the request being read
     SteadyTime received_at_;
     bhttp::response<bhttp::string_body> response_;
 };
@@ -202,6 +206,7 @@ void Connection::on_header(error_code error) {
     if (const auto refusal = check_header()) return refuse(*refusal);
 
     const auto& header = parser_->get();
+    keep_headers();
     if (!core_->options.websocket_path.empty() &&
         view(header.target()).substr(0, header.target().find('?')) ==
             core_->options.websocket_path) {
@@ -215,6 +220,17 @@ void Connection::on_header(error_code error) {
                          if (failed) return self->on_read_error(failed);
                          self->read_body();
                      });
+}
+
+// Before the body: Beast adds the trailers behind it to the same fields, where they would pass for
+// headers that were checked (RFC 9110, 6.5.1: a recipient may ignore trailers).
+void Connection::keep_headers() {
+    headers_.clear();
+    for (const auto& field : parser_->get()) {
+        std::string name(view(field.name_string()));
+        for (auto& c : name) c = to_lower(c);
+        headers_.emplace_back(std::move(name), view(field.value()));
+    }
 }
 
 void Connection::read_body() {
@@ -281,11 +297,7 @@ void Connection::dispatch() {
     request.target = std::move(target->raw);
     request.remote = remote_;
     request.body = std::move(message.body());
-    for (const auto& field : message) {
-        std::string name(view(field.name_string()));
-        for (auto& c : name) c = to_lower(c);
-        request.headers.emplace_back(std::move(name), view(field.value()));
-    }
+    request.headers = std::exchange(headers_, {});
 
     phase_ = Phase::kAnswering;
     ++deadline_;

@@ -119,6 +119,25 @@ TEST_CASE("server: a chunked body arrives whole", "[http]") {
     CHECK(client.read_response().ends_with("GET /x "));
 }
 
+TEST_CASE("server: trailers never pass for headers", "[http]") {
+    Site site;
+    Request seen;
+    site.router.add("POST", "/x", [&](Request request, Respond respond) {
+        seen = std::move(request);
+        respond({204, {}, ""});
+    });
+    site.start();
+    RawClient client(site.server->port());
+    REQUIRE(
+        client.send("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "3\r\nabc\r\n0\r\nHost: evil\r\nAuthorization: Bearer x\r\n\r\n"));
+    CHECK(client.read_response().starts_with("HTTP/1.1 204 "));
+    CHECK(seen.body == "abc");
+    CHECK(seen.header("host") == "a");
+    CHECK(seen.header("authorization").empty());
+    CHECK(seen.headers.size() == 2);
+}
+
 TEST_CASE("server: Expect is answered before the body is sent", "[http]") {
     Site site;
     RawClient client(with_echo(site).server->port());
