@@ -24,6 +24,15 @@ std::string_view header(const streams::Record& record, std::string_view name) {
     return {};
 }
 
+// A body that asks for too much will do so again: it is a dead letter like one that is wrong.
+template <class T>
+Result<T> readable(Result<T> decoded) {
+    if (!decoded && decoded.error().kind == ErrorKind::kRefused) {
+        decoded.error().kind = ErrorKind::kInvalid;
+    }
+    return decoded;
+}
+
 std::string_view name_of(Telemetry kind) {
     constexpr std::array<std::string_view, 3> names{"metrics", "logs", "spans"};
     return names.at(static_cast<std::size_t>(kind));
@@ -93,19 +102,19 @@ Status DetectStage::observe(const streams::Record& record, detectors::Findings& 
     switch (kind_) {
         case Telemetry::kMetrics: {
             VIGIE_TRY_ASSIGN(const auto series,
-                             schemas::decode_metrics(bytes, type, encoding, limits));
+                             readable(schemas::decode_metrics(bytes, type, encoding, limits)));
             feed(std::span<const schemas::TimeSeries>(series));
             break;
         }
         case Telemetry::kLogs: {
             VIGIE_TRY_ASSIGN(const auto records,
-                             schemas::decode_logs(bytes, type, encoding, limits));
+                             readable(schemas::decode_logs(bytes, type, encoding, limits)));
             feed(std::span<const schemas::LogRecord>(records));
             break;
         }
         case Telemetry::kSpans: {
             VIGIE_TRY_ASSIGN(const auto spans,
-                             schemas::decode_traces(bytes, type, encoding, limits));
+                             readable(schemas::decode_traces(bytes, type, encoding, limits)));
             feed(std::span<const schemas::Span>(spans));
             break;
         }

@@ -205,6 +205,11 @@ void Intake::count_refused(std::string_view source, std::string_view label) {
         .add();
 }
 
+Refusal refusal_of(const Error& error) {
+    const bool limit = error.kind == ErrorKind::kRefused;
+    return {limit ? 413 : 400, limit ? "too_large" : "body", error.message};
+}
+
 EventId event_id(std::string_view kind, std::string_view content) {
     return {fmt::format("{}-{}", kind, http::sha256_hex(content).substr(0, 24))};
 }

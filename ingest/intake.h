@@ -106,6 +106,9 @@ private:
     std::atomic<std::size_t> in_flight_bytes_{0};
 };
 
+// Of what a decoder said: 400, or 413 when the body asks for more than a limit.
+Refusal refusal_of(const Error& error);
+
 // An id that depends on `content` alone: equal content is the same event for every reader.
 EventId event_id(std::string_view kind, std::string_view content);
 

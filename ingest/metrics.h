@@ -17,7 +17,7 @@ inline constexpr MetricName kRefused{"vigie_ingest_refused_requests_total",
                                      "Requests refused, by source and reason."};
 inline constexpr MetricName kRefusedItems{
     "vigie_ingest_refused_items_total",
-    "Alerts refused in a request whose other alerts were accepted, by source."};
+    "Points and alerts refused in a request whose others were accepted, by source."};
 inline constexpr MetricName kIgnored{"vigie_ingest_ignored_events_total",
                                      "Valid events that Vigie has no use for, by source."};
 inline constexpr MetricName kDuplicates{"vigie_ingest_duplicate_deliveries_total",

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "ingest/metrics.h"
+#include "ingest/metrics_check.h"
 #include "ingest/receivers.h"
 #include "schemas/json.h"
 #include "schemas/telemetry.h"
@@ -24,38 +26,20 @@ constexpr int kCodeInvalidArgument = 3;
 constexpr int kCodeResourceExhausted = 8;
 constexpr int kCodeUnavailable = 14;
 
-// What is worth knowing of a body that was decoded.
-struct Content {
-    std::size_t items = 0;
-    EventTime newest{EventClock::duration::min()};
-    std::string entity;  // "" when the items belong to several, or to none.
-
-    void see(const EntityId& of, EventTime at) {
-        if (items++ == 0) entity = of.value;
-        if (entity != of.value) entity.clear();
-        newest = std::max(newest, at);
-    }
-};
-
 using Decode = std::function<Result<Content>(std::string_view bytes, std::string_view type,
                                              std::string_view coding, const DecodeLimits&)>;
 
-Result<Content> metrics_content(std::string_view bytes, std::string_view type,
-                                std::string_view coding, const DecodeLimits& limits) {
-    VIGIE_TRY_ASSIGN(const auto all, schemas::decode_metrics(bytes, type, coding, limits));
-    Content content;
-    for (const auto& series : all) {
-        const EntityId entity = schemas::entity_of(series.labels, series.metric);
-        for (const auto& point : series.points) content.see(entity, point.at);
-    }
-    return content;
+void see(Content& content, const EntityId& of, EventTime at) {
+    if (content.items++ == 0) content.entity = of.value;
+    if (content.entity != of.value) content.entity.clear();
+    content.newest = std::max(content.newest, at);
 }
 
 Result<Content> logs_content(std::string_view bytes, std::string_view type, std::string_view coding,
                              const DecodeLimits& limits) {
     VIGIE_TRY_ASSIGN(const auto all, schemas::decode_logs(bytes, type, coding, limits));
     Content content;
-    for (const auto& log : all) content.see(schemas::entity_of(log.attributes), log.at);
+    for (const auto& log : all) see(content, schemas::entity_of(log.attributes), log.at);
     return content;
 }
 
@@ -63,7 +47,7 @@ Result<Content> traces_content(std::string_view bytes, std::string_view type,
                                std::string_view coding, const DecodeLimits& limits) {
     VIGIE_TRY_ASSIGN(const auto all, schemas::decode_traces(bytes, type, coding, limits));
     Content content;
-    for (const auto& span : all) content.see(schemas::entity_of(span.resource), span.end);
+    for (const auto& span : all) see(content, schemas::entity_of(span.resource), span.end);
     return content;
 }
 
@@ -75,13 +59,18 @@ void put_varint(std::string& out, std::uint64_t value) {
     out += static_cast<char>(value);
 }
 
+// Field 2, which is the text of both messages below.
+void put_text(std::string& out, std::string_view text) {
+    out += '\x12';
+    put_varint(out, text.size());
+    out += text;
+}
+
 // google.rpc.Status as protobuf: code = 1, message = 2.
 std::string rpc_status(int code, std::string_view message) {
     std::string out("\x08", 1);
     put_varint(out, static_cast<std::uint64_t>(code));
-    out += '\x12';
-    put_varint(out, message.size());
-    out += message;
+    put_text(out, message);
     return out;
 }
 
@@ -101,10 +90,24 @@ http::Response refusal_answer(bool protobuf, int status, std::string_view reason
             rpc_status(rpc_code(status), reason)};
 }
 
-// An empty ExportMetricsServiceResponse, which is the same for all three signals.
-http::Response success_answer(bool protobuf) {
-    if (!protobuf) return http::Response::json(200, "{}");
-    return {200, {{"content-type", std::string(schemas::kContentOtlpProtobuf)}}, ""};
+// An ExportMetricsServiceResponse, alike for all three signals: empty, or with what was left out.
+http::Response success_answer(bool protobuf, const Content& content) {
+    if (!protobuf) {
+        if (content.refused == 0) return http::Response::json(200, "{}");
+        const schemas::Json partial{{"rejectedDataPoints", std::to_string(content.refused)},
+                                    {"errorMessage", content.refused_why}};
+        return http::Response::json(200, schemas::dump_json({{"partialSuccess", partial}}));
+    }
+    std::string body;
+    if (content.refused > 0) {
+        std::string partial("\x08", 1);
+        put_varint(partial, content.refused);
+        put_text(partial, content.refused_why);
+        body += '\x0a';
+        put_varint(body, partial.size());
+        body += partial;
+    }
+    return {200, {{"content-type", std::string(schemas::kContentOtlpProtobuf)}}, std::move(body)};
 }
 
 std::optional<Refusal> refusal_of_encoding(std::string_view type, std::string_view coding) {
@@ -114,12 +117,12 @@ std::optional<Refusal> refusal_of_encoding(std::string_view type, std::string_vi
                                    "application/json",
                                    type)};
     }
-    if (!coding.empty() && coding != "gzip") {
+    if (!coding.empty() && coding != "gzip" && coding != "zstd") {
         Refusal refusal{415, "encoding",
-                        fmt::format("content encoding '{}' is not gzip: set the exporter's "
-                                    "compression to gzip or none",
+                        fmt::format("content encoding '{}' is not known: set the exporter's "
+                                    "compression to gzip, zstd or none",
                                     coding)};
-        refusal.headers.emplace_back("accept-encoding", "gzip");
+        refusal.headers.emplace_back("accept-encoding", "gzip, zstd");
         return refusal;
     }
     return std::nullopt;
@@ -142,9 +145,10 @@ void receive(const std::shared_ptr<Intake>& intake, std::string_view topic, cons
     }
     const auto content = decode(arrival->request.body, type, coding, intake->options().decode);
     if (!content) {
-        intake->refuse(*arrival, {400, "body", content.error().message});
+        intake->refuse(*arrival, refusal_of(content.error()));
         return;
     }
+    if (content->refused > 0) intake->count(metrics::kRefusedItems, kSource, content->refused);
     std::vector<streams::Message> messages;
     if (content->items > 0) {
         streams::Message message;
@@ -158,7 +162,7 @@ void receive(const std::shared_ptr<Intake>& intake, std::string_view topic, cons
         messages.push_back(std::move(message));
     }
     intake->append(*std::move(arrival), std::move(messages), content->items,
-                   success_answer(protobuf));
+                   success_answer(protobuf, *content));
 }
 
 }  // namespace
@@ -171,7 +175,11 @@ void Receivers::add_otlp(http::Router& router) const {
                        receive(intake, topic, decode, std::move(request), std::move(respond));
                    });
     };
-    add("/v1/metrics", topics::kMetrics, metrics_content);
+    add("/v1/metrics", topics::kMetrics,
+        [check = metrics_check_](std::string_view bytes, std::string_view type,
+                                 std::string_view coding, const DecodeLimits& limits) {
+            return check->check(bytes, type, coding, limits);
+        });
     add("/v1/logs", topics::kLogs, logs_content);
     add("/v1/traces", topics::kSpans, traces_content);
 }

@@ -15,6 +15,7 @@
 
 namespace vigie::ingest {
 
+class MetricsCheck;
 class SeenDeliveries;
 
 // Every way in. Each add_… registers the handlers of one protocol, on the router of whichever
@@ -44,8 +45,8 @@ public:
     // POST /v1/metrics, /v1/logs, /v1/traces. https://opentelemetry.io/docs/specs/otlp/#otlphttp
     void add_otlp(http::Router& router) const;
 
-    // POST /api/v1/write, version 1.0.
-    // https://prometheus.io/docs/specs/prw/remote_write_spec/
+    // POST /api/v1/write, versions 1.0 and 2.0.
+    // https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
     void add_remote_write(http::Router& router) const;
 
     // POST /api/v2/alerts, GET /api/v2/status, GET /-/healthy, GET /-/ready: what Prometheus and
@@ -61,6 +62,7 @@ public:
 private:
     const Options options_;
     std::shared_ptr<Intake> intake_;
+    std::shared_ptr<MetricsCheck> metrics_check_;
     std::shared_ptr<SeenDeliveries> deliveries_;
     EventTime started_;
 };

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "ingest/metrics.h"
+#include "ingest/metrics_check.h"
 #include "ingest/receivers.h"
 #include "schemas/telemetry.h"
 #include "schemas/topics.h"
@@ -16,18 +18,26 @@ namespace {
 
 constexpr std::string_view kSource = "remote_write";
 
-// Prometheus sends "application/x-protobuf" alone for 1.0 and names the message for 2.0.
+// Which version a request speaks: "application/x-protobuf" alone means 1.0, as for all senders
+// before there was a 2.0. "" for neither.
+std::string_view version_of(const http::Request& request) {
+    std::string type(request.header("content-type"));
+    if (media_type(type) != "application/x-protobuf") return {};
+    std::erase_if(type, [](char c) { return c == ' ' || c == '"'; });
+    const auto proto = type.find(";proto=");
+    if (proto == std::string::npos) return schemas::kContentRemoteWrite;
+    const std::string name = type.substr(proto + 7, type.find(';', proto + 1) - proto - 7);
+    if (name == "prometheus.WriteRequest") return schemas::kContentRemoteWrite;
+    if (name == "io.prometheus.write.v2.Request") return schemas::kContentRemoteWrite2;
+    return {};
+}
+
 std::optional<Refusal> refusal_of_encoding(const http::Request& request) {
-    const std::string_view type = request.header("content-type");
-    if (media_type(type) != "application/x-protobuf") {
+    if (version_of(request).empty()) {
         return Refusal{415, "encoding",
-                       fmt::format("content type '{}' is not application/x-protobuf", type)};
-    }
-    if (type.find("proto=") != std::string_view::npos &&
-        type.find("proto=prometheus.WriteRequest") == std::string_view::npos) {
-        return Refusal{415, "encoding",
-                       "only remote write 1.0 is understood: set protobuf_message to "
-                       "prometheus.WriteRequest"};
+                       fmt::format("content type '{}' is not application/x-protobuf of "
+                                   "prometheus.WriteRequest or io.prometheus.write.v2.Request",
+                                   request.header("content-type"))};
     }
     if (media_type(request.header("content-encoding")) != "snappy") {
         return Refusal{
@@ -37,7 +47,26 @@ std::optional<Refusal> refusal_of_encoding(const http::Request& request) {
     return std::nullopt;
 }
 
-void receive(const std::shared_ptr<Intake>& intake, http::Request request, http::Respond respond) {
+// 204; or 400 when some of the samples were wrong, with which the sender does not come again.
+http::Response answer_of(const Content& content) {
+    http::Response answer{204, {}, ""};
+    if (content.refused > 0) {
+        answer = http::Response::text(
+            400, fmt::format("{} samples were wrong and left out, the others were taken: {}\n",
+                             content.refused, content.refused_why));
+    }
+    const auto say = [&](std::string_view what, std::size_t count) {
+        answer.headers.emplace_back(fmt::format("x-prometheus-remote-write-{}-written", what),
+                                    std::to_string(count));
+    };
+    say("samples", content.counts.floats);
+    say("histograms", content.counts.histograms);
+    say("exemplars", content.counts.exemplars);
+    return answer;
+}
+
+void receive(const std::shared_ptr<Intake>& intake, MetricsCheck& check, http::Request request,
+             http::Respond respond) {
     auto arrival = intake->arrive(kSource, std::move(request), std::move(respond),
                                   [](int status, std::string_view reason) {
                                       return http::Response::text(status, std::string(reason));
@@ -47,40 +76,36 @@ void receive(const std::shared_ptr<Intake>& intake, http::Request request, http:
         intake->refuse(*arrival, *refusal);
         return;
     }
-    const auto decoded = schemas::decode_metrics(
-        arrival->request.body, schemas::kContentRemoteWrite, "snappy", intake->options().decode);
-    if (!decoded) {
-        intake->refuse(*arrival, {400, "body", decoded.error().message});
+    const std::string_view version = version_of(arrival->request);
+    const auto content =
+        check.check(arrival->request.body, version, "snappy", intake->options().decode);
+    if (!content) {
+        intake->refuse(*arrival, refusal_of(content.error()));
         return;
     }
-    std::size_t points = 0;
-    EventTime newest{EventClock::duration::min()};
-    for (const auto& series : *decoded) {
-        points += series.points.size();
-        for (const auto& point : series.points) newest = std::max(newest, point.at);
-    }
+    if (content->refused > 0) intake->count(metrics::kRefusedItems, kSource, content->refused);
     std::vector<streams::Message> messages;
-    if (points > 0) {  // A request may carry metadata only.
+    if (content->items > 0) {  // A request may carry metadata only.
         streams::Message message;
         message.topic = topics::kMetrics;
         message.key = peer_address(arrival->request.remote);
-        message.event_time = intake->stamp(kSource, newest);
-        message.headers = {
-            {std::string(topics::kHeaderContentType), std::string(schemas::kContentRemoteWrite)},
-            {std::string(topics::kHeaderContentEncoding), "snappy"}};
+        message.event_time = intake->stamp(kSource, content->newest);
+        message.headers = {{std::string(topics::kHeaderContentType), std::string(version)},
+                           {std::string(topics::kHeaderContentEncoding), "snappy"}};
         message.value = std::move(arrival->request.body);
         messages.push_back(std::move(message));
     }
-    intake->append(*std::move(arrival), std::move(messages), points, {204, {}, ""});
+    intake->append(*std::move(arrival), std::move(messages), content->items, answer_of(*content));
 }
 
 }  // namespace
 
 void Receivers::add_remote_write(http::Router& router) const {
-    router.add("POST", "/api/v1/write",
-               [intake = intake_](http::Request request, http::Respond respond) {
-                   receive(intake, std::move(request), std::move(respond));
-               });
+    router.add(
+        "POST", "/api/v1/write",
+        [intake = intake_, check = metrics_check_](http::Request request, http::Respond respond) {
+            receive(intake, *check, std::move(request), std::move(respond));
+        });
 }
 
 }  // namespace vigie::ingest

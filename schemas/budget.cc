@@ -11,7 +11,7 @@ namespace vigie::schemas::detail {
 
 Status Budget::take_item() {
     if (items_ == limits_.items_max) {
-        return fail(ErrorKind::kInvalid,
+        return fail(ErrorKind::kRefused,
                     fmt::format("more than {} items in one body", limits_.items_max));
     }
     ++items_;
@@ -20,7 +20,7 @@ Status Budget::take_item() {
 
 Status Budget::take_bytes(std::size_t count) {
     if (count > limits_.memory_bytes_max - bytes_) {
-        return fail(ErrorKind::kInvalid,
+        return fail(ErrorKind::kRefused,
                     fmt::format("the body asks for more than {} bytes of memory when decoded",
                                 limits_.memory_bytes_max));
     }
@@ -50,26 +50,6 @@ Result<Labels> Budget::merge(const Labels& base, Labels more) const {
         return fail(ErrorKind::kInvalid, fmt::format("more than {} labels", limits_.labels_max));
     }
     return all;
-}
-
-Status SeriesSink::add(std::string_view metric, const Labels& labels, MetricKind kind,
-                       const Point& point) {
-    VIGIE_TRY(budget_.take_item());
-    if (!series_.empty()) {
-        TimeSeries& last = series_.back();
-        if (last.metric == metric && last.kind == kind && last.labels == labels) {
-            VIGIE_TRY(budget_.take_bytes(sizeof(Point)));
-            last.points.push_back(point);
-            return {};
-        }
-    }
-    std::size_t bytes = sizeof(TimeSeries) + sizeof(Point) + metric.size();
-    for (const auto& [name, value] : labels) {
-        bytes += sizeof(Labels::value_type) + name.size() + value.size();
-    }
-    VIGIE_TRY(budget_.take_bytes(bytes));
-    series_.push_back({std::string(metric), labels, kind, {point}});
-    return {};
 }
 
 std::string clean_label(std::string_view text, const Budget& budget) {

@@ -10,7 +10,7 @@
 // What decoders share: limits, and the results they build. Only for schemas/*.cc.
 namespace vigie::schemas::detail {
 
-// Counts what one body becomes, and says when it becomes too much.
+// Counts what one body becomes, and says with kRefused when it becomes too much.
 class Budget {
 public:
     explicit Budget(const DecodeLimits& limits) : limits_(limits) {}
@@ -28,19 +28,6 @@ private:
     DecodeLimits limits_;
     std::size_t items_ = 0;
     std::size_t bytes_ = 0;
-};
-
-// Collects points into series; points of one series that follow each other share one entry.
-class SeriesSink {
-public:
-    explicit SeriesSink(Budget& budget) : budget_(budget) {}
-
-    Status add(std::string_view metric, const Labels& labels, MetricKind kind, const Point& point);
-    std::vector<TimeSeries> take() { return std::move(series_); }
-
-private:
-    Budget& budget_;
-    std::vector<TimeSeries> series_;
 };
 
 std::string clean_label(std::string_view text, const Budget& budget);

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include <fmt/format.h>
 #include <snappy.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "schemas/text.h"
 
@@ -17,13 +19,15 @@ namespace {
 constexpr std::size_t kSnappyRatioMax = 22;
 
 std::unexpected<Error> too_large(std::string_view format, std::size_t bytes_max) {
-    return fail(ErrorKind::kInvalid,
+    return fail(ErrorKind::kRefused,
                 fmt::format("{}: more than {} bytes after decompression", format, bytes_max));
 }
 
 std::unexpected<Error> damaged(std::string_view format, std::string_view why) {
     return fail(ErrorKind::kInvalid, fmt::format("{}: {}", format, why));
 }
+
+constexpr int kZstdWindowLogMax = 23;  // RFC 8878: 8 MiB is what every decoder should take
 
 // Frees what zlib holds, on every way out.
 struct Inflater {
@@ -101,11 +105,40 @@ Result<std::string> gunzip(std::string_view bytes, std::size_t bytes_max) {
     return out;
 }
 
+Result<std::string> unzstd(std::string_view bytes, std::size_t bytes_max) {
+    if (bytes.empty()) return damaged("zstd", "the stream is empty");
+    const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                       ZSTD_freeDCtx);
+    VIGIE_ASSERT(context != nullptr);
+    // A window is memory too, whatever the announced size.
+    ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax);
+    ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
+    std::string out;
+    std::size_t used = 0;
+    std::size_t left = 1;  // 0 after the last byte of a frame
+    while (in.pos < in.size || left != 0) {
+        char beyond = 0;  // One byte past the bound, to tell "full" from "too large".
+        const bool full = used == out.size() && !grow(out, bytes_max);
+        ZSTD_outBuffer into{full ? &beyond : out.data() + used, full ? 1 : out.size() - used, 0};
+        const std::size_t before = in.pos;
+        left = ZSTD_decompressStream(context.get(), &into, &in);
+        if (ZSTD_isError(left) != 0) return damaged("zstd", ZSTD_getErrorName(left));
+        if (full && into.pos > 0) return too_large("zstd", bytes_max);
+        used += into.pos;
+        if (left != 0 && in.pos == before && into.pos == 0) {
+            return damaged("zstd", "the stream ends too early");
+        }
+    }
+    out.resize(used);
+    return out;
+}
+
 Result<std::string> decompress(std::string_view bytes, std::string_view content_encoding,
                                std::size_t bytes_max) {
     const std::string encoding = detail::lower(content_encoding);
     if (encoding == "snappy") return unsnappy(bytes, bytes_max);
     if (encoding == "gzip" || encoding == "x-gzip") return gunzip(bytes, bytes_max);
+    if (encoding == "zstd") return unzstd(bytes, bytes_max);
     if (!encoding.empty() && encoding != "identity") {
         return fail(ErrorKind::kInvalid,
                     fmt::format("content encoding '{}' is not known", encoding.substr(0, 64)));

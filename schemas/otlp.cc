@@ -16,7 +16,7 @@ std::size_t bytes_of(const Labels& labels) {
 
 Status check_size(std::string_view bytes, const DecodeLimits& limits) {
     if (bytes.size() <= limits.bytes_max) return {};
-    return fail(ErrorKind::kInvalid, fmt::format("OTLP: more than {} bytes", limits.bytes_max));
+    return fail(ErrorKind::kRefused, fmt::format("OTLP: more than {} bytes", limits.bytes_max));
 }
 
 }  // namespace
@@ -49,13 +49,6 @@ SpanKind span_kind_of(std::int64_t number) {
 }
 
 }  // namespace detail
-
-Result<std::vector<TimeSeries>> decode_otlp_metrics(std::string_view bytes, OtlpEncoding encoding,
-                                                    const DecodeLimits& limits) {
-    VIGIE_TRY(check_size(bytes, limits));
-    return encoding == OtlpEncoding::kJson ? detail::decode_json_metrics(bytes, limits)
-                                           : detail::decode_proto_metrics(bytes, limits);
-}
 
 Result<std::vector<LogRecord>> decode_otlp_logs(std::string_view bytes, OtlpEncoding encoding,
                                                 const DecodeLimits& limits) {

@@ -4,18 +4,19 @@
 #include <vector>
 
 #include "schemas/budget.h"
+#include "schemas/series.h"
 
 // The OTLP decoders by encoding; telemetry.h has the doors. Only for schemas/*.cc.
 namespace vigie::schemas::detail {
 
-Result<std::vector<TimeSeries>> decode_proto_metrics(std::string_view bytes,
-                                                     const DecodeLimits& limits);
+Status decode_proto_metrics(std::string_view bytes, const DecodeLimits& limits, SeriesIndex& index,
+                            DecodedSamples& out);
 Result<std::vector<LogRecord>> decode_proto_logs(std::string_view bytes,
                                                  const DecodeLimits& limits);
 Result<std::vector<Span>> decode_proto_traces(std::string_view bytes, const DecodeLimits& limits);
 
-Result<std::vector<TimeSeries>> decode_json_metrics(std::string_view bytes,
-                                                    const DecodeLimits& limits);
+Status decode_json_metrics(std::string_view bytes, const DecodeLimits& limits, SeriesIndex& index,
+                           DecodedSamples& out);
 Result<std::vector<LogRecord>> decode_json_logs(std::string_view bytes, const DecodeLimits& limits);
 Result<std::vector<Span>> decode_json_traces(std::string_view bytes, const DecodeLimits& limits);
 

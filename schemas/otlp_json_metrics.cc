@@ -1,6 +1,7 @@
 #include "schemas/otlp.h"
 #include "schemas/otlp_json.h"
 #include "schemas/otlp_series.h"
+#include "schemas/wire_cursor.h"
 
 // opentelemetry/proto/metrics/v1/metrics.proto in JSON
 namespace vigie::schemas::detail {
@@ -10,37 +11,39 @@ namespace {
 constexpr std::uint64_t kNoRecordedValue = 1;  // DataPointFlags
 constexpr RequestKeys kKeys{"resourceMetrics", "scopeMetrics", "metrics"};
 
-template <class Number, class Read>
+template <class Read>
 Status read_numbers_in(const Json& object, const char* key, const Place& place, Read read,
-                       std::vector<Number>& numbers) {
+                       std::vector<double>& numbers) {
     VIGIE_TRY_ASSIGN(const Json* array, array_in(object, key, place));
     if (array == nullptr) return {};
-    numbers.reserve(array->size());
     for (const Json& item : *array) {
         const auto number = read(item);
         if (!number) return refuse(place, key, "not an array of numbers");
-        numbers.push_back(*number);
+        VIGIE_TRY(check_bucket_count(numbers.size()));
+        numbers.push_back(static_cast<double>(*number));
     }
     return {};
 }
 
 class MetricsDecoder {
 public:
-    explicit MetricsDecoder(const DecodeLimits& limits) : budget_(limits), sink_(budget_) {}
+    MetricsDecoder(const DecodeLimits& limits, SeriesIndex& index, DecodedSamples& out)
+        : budget_(limits), sink_(budget_, index, out) {}
 
-    Result<std::vector<TimeSeries>> decode(std::string_view bytes) {
-        VIGIE_TRY(
-            for_each_item(bytes, kKeys, budget_,
-                          [this](const Json& metric, const Labels& resource, const Place& place) {
-                              return read_metric(metric, resource, place);
-                          }));
-        return sink_.take();
+    Status decode(std::string_view bytes) {
+        return for_each_item(
+            bytes, kKeys, budget_,
+            [this](const Json& metric, const Labels& resource, const Place& place) {
+                return read_metric(metric, resource, place);
+            });
     }
 
 private:
+    // What is wrong with the form of the body ends it; a metric that says nothing sensible is left
+    // out.
     Status read_metric(const Json& metric, const Labels& resource, const Place& place) {
         VIGIE_TRY_ASSIGN(const auto name, text_in(metric, "name", place));
-        if (name.empty()) return refuse(place, "name", "missing");
+        if (name.empty()) return sink_.refuse(refuse(place, "name", "missing"));
         MetricWriter writer(sink_, clean_label(name, budget_));
         for (const char* kind : {"gauge", "sum", "histogram", "exponentialHistogram", "summary"}) {
             VIGIE_TRY_ASSIGN(const Json* of_kind, object_in(metric, kind, place));
@@ -50,45 +53,62 @@ private:
         return {};
     }
 
-    Status read_kind(const Json& metric, std::string_view kind, const Labels& resource,
+    Status read_kind(const Json& metric, std::string_view of, const Labels& resource,
                      MetricWriter& writer, const Place& place) {
         VIGIE_TRY_ASSIGN(const std::int64_t number,
                          int_in(metric, "aggregationTemporality", place));
         const Temporality temporality = temporality_of(number);
         VIGIE_TRY_ASSIGN(const bool monotonic, bool_in(metric, "isMonotonic", place));
-        const MetricKind number_kind =
-            kind == "sum" ? kind_of_sum(temporality, monotonic) : MetricKind::kGauge;
-        return for_each(metric, "dataPoints", place,
-                        [&](const Json& point, const Place& at) -> Status {
-                            VIGIE_TRY_ASSIGN(PointHead head, read_head(point, resource, at));
-                            if (kind == "histogram")
-                                return read_histogram(point, head, temporality, writer, at);
-                            if (kind == "exponentialHistogram") {
-                                return read_exponential(point, head, temporality, writer, at);
-                            }
-                            if (kind == "summary") return read_summary(point, head, writer, at);
-                            return read_number(point, head, number_kind, writer, at);
-                        });
-    }
-
-    Result<PointHead> read_head(const Json& point, const Labels& resource, const Place& place) {
-        PointHead head;
-        VIGIE_TRY_ASSIGN(head.at, time_in(point, "timeUnixNano", place));
-        VIGIE_TRY_ASSIGN(Labels attributes, attributes_in(point, "attributes", place, budget_));
-        VIGIE_TRY_ASSIGN(head.labels, budget_.merge(resource, std::move(attributes)));
-        VIGIE_TRY_ASSIGN(const std::uint64_t flags, uint_in(point, "flags", place));
-        head.stale = (flags & kNoRecordedValue) != 0;
-        return head;
-    }
-
-    static Status read_number(const Json& point, const PointHead& head, MetricKind kind,
-                              MetricWriter& writer, const Place& place) {
-        if (has(point, "asInt")) {
-            VIGIE_TRY_ASSIGN(const std::int64_t value, int_in(point, "asInt", place));
-            return writer.write_number(kind, head, static_cast<double>(value));
+        MetricKind kind = MetricKind::kGauge;
+        if (of == "sum") kind = kind_of_sum(temporality, monotonic);
+        if (of == "histogram" || of == "exponentialHistogram") {
+            kind = kind_of_histogram(temporality);
         }
-        VIGIE_TRY_ASSIGN(const double value, double_in(point, "asDouble", place));
-        return writer.write_number(kind, head, value);
+        return for_each(metric, "dataPoints", place, [&](const Json& point, const Place& at) {
+            return sink_.refuse(read_point(point, of, kind, resource, writer, at));
+        });
+    }
+
+    Status read_point(const Json& point, std::string_view of, MetricKind kind,
+                      const Labels& resource, MetricWriter& writer, const Place& at) {
+        VIGIE_TRY_ASSIGN(Labels own, attributes_in(point, "attributes", at, budget_));
+        VIGIE_TRY_ASSIGN(Labels merged, budget_.merge(resource, std::move(own)));
+        const ReadyLabels labels(std::move(merged));
+        PointHead head;
+        head.hash = mix(mix(labels.hash(), writer.name_hash()), hash_of(of));
+        VIGIE_TRY_ASSIGN(head.at, time_in(point, "timeUnixNano", at));
+        VIGIE_TRY_ASSIGN(const std::uint64_t flags, uint_in(point, "flags", at));
+        head.stale = (flags & kNoRecordedValue) != 0;
+        Status written;
+        if (of == "histogram") {
+            VIGIE_TRY_ASSIGN(HistogramPoint histogram, read_histogram(point, at));
+            histogram.head = head;
+            written = writer.write_histogram(kind, histogram, labels);
+        } else if (of == "exponentialHistogram") {
+            VIGIE_TRY_ASSIGN(ExponentialPoint exponential, read_exponential(point, at));
+            exponential.head = head;
+            written = writer.write_exponential(kind, exponential, labels);
+        } else if (of == "summary") {
+            VIGIE_TRY_ASSIGN(SummaryPoint summary, read_summary(point, at));
+            summary.head = head;
+            written = writer.write_summary(summary, labels);
+        } else {
+            VIGIE_TRY_ASSIGN(const double value, read_number(point, at));
+            written = writer.write_number(kind, head, labels, value);
+        }
+        if (written || written.error().kind == ErrorKind::kRefused) return written;
+        return refuse(at, "", written.error().message);
+    }
+
+    static Result<double> read_number(const Json& point, const Place& place) {
+        if (!has(point, "asInt")) return double_in(point, "asDouble", place);
+        VIGIE_TRY_ASSIGN(const std::int64_t value, int_in(point, "asInt", place));
+        return static_cast<double>(value);
+    }
+
+    static Result<double> count_in(const Json& point, const char* key, const Place& place) {
+        VIGIE_TRY_ASSIGN(const std::uint64_t count, uint_in(point, key, place));
+        return static_cast<double>(count);
     }
 
     static Result<std::optional<double>> read_sum(const Json& point, const Place& place) {
@@ -97,17 +117,13 @@ private:
         return std::optional(sum);
     }
 
-    static Status read_histogram(const Json& json, const PointHead& head, Temporality temporality,
-                                 MetricWriter& writer, const Place& place) {
+    static Result<HistogramPoint> read_histogram(const Json& json, const Place& place) {
         HistogramPoint point;
-        point.head = head;
-        VIGIE_TRY_ASSIGN(point.count, uint_in(json, "count", place));
+        VIGIE_TRY_ASSIGN(point.count, count_in(json, "count", place));
         VIGIE_TRY_ASSIGN(point.sum, read_sum(json, place));
         VIGIE_TRY(read_numbers_in(json, "bucketCounts", place, read_uint, point.counts));
         VIGIE_TRY(read_numbers_in(json, "explicitBounds", place, read_double, point.bounds));
-        const Status written = writer.write_histogram(temporality, point);
-        if (!written) return refuse(place, "", written.error().message);
-        return {};
+        return point;
     }
 
     static Status read_buckets(const Json& json, const char* key, const Place& place,
@@ -127,46 +143,44 @@ private:
         return static_cast<std::int32_t>(number);
     }
 
-    static Status read_exponential(const Json& json, const PointHead& head, Temporality temporality,
-                                   MetricWriter& writer, const Place& place) {
+    static Result<ExponentialPoint> read_exponential(const Json& json, const Place& place) {
         ExponentialPoint point;
-        point.head = head;
-        VIGIE_TRY_ASSIGN(point.count, uint_in(json, "count", place));
+        VIGIE_TRY_ASSIGN(point.count, count_in(json, "count", place));
         VIGIE_TRY_ASSIGN(point.sum, read_sum(json, place));
         VIGIE_TRY_ASSIGN(const std::int64_t scale, int_in(json, "scale", place));
         VIGIE_TRY_ASSIGN(point.scale, narrow(scale, "scale", place));
-        VIGIE_TRY_ASSIGN(point.zero_count, uint_in(json, "zeroCount", place));
+        VIGIE_TRY_ASSIGN(point.zero_count, count_in(json, "zeroCount", place));
         VIGIE_TRY_ASSIGN(point.zero_threshold, double_in(json, "zeroThreshold", place));
         VIGIE_TRY(read_buckets(json, "positive", place, point.positive));
         VIGIE_TRY(read_buckets(json, "negative", place, point.negative));
-        return writer.write_exponential(temporality, point);
+        return point;
     }
 
-    static Status read_summary(const Json& json, const PointHead& head, MetricWriter& writer,
-                               const Place& place) {
+    static Result<SummaryPoint> read_summary(const Json& json, const Place& place) {
         SummaryPoint point;
-        point.head = head;
-        VIGIE_TRY_ASSIGN(point.count, uint_in(json, "count", place));
+        VIGIE_TRY_ASSIGN(point.count, count_in(json, "count", place));
         VIGIE_TRY_ASSIGN(point.sum, double_in(json, "sum", place));
-        VIGIE_TRY(for_each(json, "quantileValues", place,
-                           [&](const Json& item, const Place& at) -> Status {
-                               auto& [quantile, value] = point.quantiles.emplace_back();
-                               VIGIE_TRY_ASSIGN(quantile, double_in(item, "quantile", at));
-                               VIGIE_TRY_ASSIGN(value, double_in(item, "value", at));
-                               return {};
-                           }));
-        return writer.write_summary(point);
+        const Status read = for_each(
+            json, "quantileValues", place, [&](const Json& item, const Place& at) -> Status {
+                VIGIE_TRY(check_bucket_count(point.quantiles.size()));
+                auto& [quantile, value] = point.quantiles.emplace_back();
+                VIGIE_TRY_ASSIGN(quantile, double_in(item, "quantile", at));
+                VIGIE_TRY_ASSIGN(value, double_in(item, "value", at));
+                return {};
+            });
+        VIGIE_TRY(read);
+        return point;
     }
 
     Budget budget_;
-    SeriesSink sink_;
+    SampleSink sink_;
 };
 
 }  // namespace
 
-Result<std::vector<TimeSeries>> decode_json_metrics(std::string_view bytes,
-                                                    const DecodeLimits& limits) {
-    return MetricsDecoder(limits).decode(bytes);
+Status decode_json_metrics(std::string_view bytes, const DecodeLimits& limits, SeriesIndex& index,
+                           DecodedSamples& out) {
+    return MetricsDecoder(limits, index, out).decode(bytes);
 }
 
 }  // namespace vigie::schemas::detail

@@ -1,10 +1,13 @@
 #include "schemas/otlp_series.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 
 #include <fmt/format.h>
+
+#include "schemas/wire_cursor.h"
 
 namespace vigie::schemas::detail {
 
@@ -15,30 +18,24 @@ namespace {
 constexpr std::int32_t kScaleMax = 2;
 constexpr std::size_t kBucketsMax = 16'384;
 
-MetricKind kind_of_histogram(Temporality temporality) {
-    return kind_of_sum(temporality, true);
-}
-
 // Prometheus writes bounds as short as they can be read back: "0.5", "10", "+Inf".
 std::string bound_text(double bound) {
     if (std::isinf(bound)) return bound > 0 ? "+Inf" : "-Inf";
     return fmt::format("{}", bound);
 }
 
-Labels with_label(const Labels& labels, std::string_view name, std::string value) {
-    Labels all = labels;
+void set_label(Labels& labels, std::string_view name, std::string value) {
     const auto at = std::ranges::lower_bound(
-        all, name, {}, [](const auto& pair) { return std::string_view(pair.first); });
-    if (at != all.end() && at->first == name) {
+        labels, name, {}, [](const auto& pair) { return std::string_view(pair.first); });
+    if (at != labels.end() && at->first == name) {
         at->second = std::move(value);
     } else {
-        all.emplace(at, name, std::move(value));
+        labels.emplace(at, name, std::move(value));
     }
-    return all;
 }
 
 // Counts of buckets by their upper bound.
-using Buckets = std::map<double, std::uint64_t>;
+using Buckets = std::map<double, double>;
 
 void add_buckets(Buckets& buckets, const ExponentialBuckets& from, std::int32_t scale,
                  bool negative) {
@@ -76,28 +73,71 @@ MetricKind kind_of_sum(Temporality temporality, bool monotonic) {
     return counter ? MetricKind::kCounter : MetricKind::kGauge;
 }
 
-Status MetricWriter::write_number(MetricKind kind, const PointHead& head, double value) {
-    const Point point{.at = head.at, .value = head.stale ? 0 : value, .stale = head.stale};
-    return sink_.add(name_, head.labels, kind, point);
+MetricKind kind_of_histogram(Temporality temporality) {
+    return kind_of_sum(temporality, true);
 }
 
-Status MetricWriter::write_totals(MetricKind kind, const PointHead& head, std::uint64_t count,
-                                  std::optional<double> sum) {
-    Point point{.at = head.at, .value = static_cast<double>(count), .stale = head.stale};
-    if (head.stale) point.value = 0;
-    VIGIE_TRY(sink_.add(name_ + "_count", head.labels, kind, point));
+std::uint64_t ReadyLabels::hash() const {
+    std::uint64_t hash = labels_.size();
+    for (const auto& [name, value] : labels_) hash = mix(mix(hash, hash_of(name)), hash_of(value));
+    return hash;
+}
+
+MetricWriter::MetricWriter(SampleSink& sink, std::string name)
+    : sink_(sink), name_(std::move(name)), name_hash_(hash_of(name_)) {}
+
+Status MetricWriter::write(const Part& part, MetricKind kind, const PointHead& head,
+                           const PointLabels& labels, double value) {
+    class PartNamer final : public Namer {
+    public:
+        PartNamer(const std::string& metric, const Part& of, MetricKind kind_in,
+                  const PointLabels& labels_in)
+            : metric_(metric), part_(of), kind_(kind_in), labels_(labels_in) {}
+        Result<SeriesName> name() const override {
+            VIGIE_TRY_ASSIGN(Labels all, labels_.labels());
+            if (!part_.label.empty()) {
+                set_label(all, part_.label, bound_text(part_.label_value));
+            }
+            return SeriesName{metric_ + std::string(part_.suffix), std::move(all), kind_};
+        }
+
+    private:
+        const std::string& metric_;
+        const Part& part_;
+        const MetricKind kind_;
+        const PointLabels& labels_;
+    };
+    std::uint64_t hash = mix(head.hash, static_cast<std::uint64_t>(kind));
+    if (!part.suffix.empty()) hash = mix(hash, static_cast<unsigned char>(part.suffix[1]));
+    if (!part.label.empty()) hash = mix(hash, std::bit_cast<std::uint64_t>(part.label_value));
+    return sink_.add(hash, head.at, value, head.stale, PartNamer(name_, part, kind, labels));
+}
+
+// A point is written whole, or not at all.
+Status MetricWriter::whole(const SampleSink::Mark& mark, Status status) {
+    if (!status) sink_.back_to(mark);
+    return status;
+}
+
+Status MetricWriter::write_number(MetricKind kind, const PointHead& head, const PointLabels& labels,
+                                  double value) {
+    return write({}, kind, head, labels, value);
+}
+
+Status MetricWriter::write_totals(MetricKind kind, const PointHead& head, const PointLabels& labels,
+                                  double count, std::optional<double> sum) {
+    VIGIE_TRY(write({"_count", {}, 0}, kind, head, labels, count));
     if (!sum && !head.stale) return {};
-    point.value = head.stale ? 0 : *sum;
-    return sink_.add(name_ + "_sum", head.labels, kind, point);
+    return write({"_sum", {}, 0}, kind, head, labels, sum.value_or(0));
 }
 
-Status MetricWriter::write_bucket(MetricKind kind, const PointHead& head, double bound,
-                                  std::uint64_t count) {
-    return sink_.add(name_ + "_bucket", with_label(head.labels, "le", bound_text(bound)), kind,
-                     {.at = head.at, .value = static_cast<double>(count), .stale = false});
+Status MetricWriter::write_bucket(MetricKind kind, const PointHead& head, const PointLabels& labels,
+                                  double bound, double count) {
+    return write({"_bucket", "le", bound}, kind, head, labels, count);
 }
 
-Status MetricWriter::write_histogram(Temporality temporality, const HistogramPoint& point) {
+Status MetricWriter::write_histogram(MetricKind kind, const HistogramPoint& point,
+                                     const PointLabels& labels) {
     const bool alone = point.counts.empty() && point.bounds.empty();
     if (!alone && point.counts.size() != point.bounds.size() + 1) {
         return fail(ErrorKind::kInvalid,
@@ -109,21 +149,30 @@ Status MetricWriter::write_histogram(Temporality temporality, const HistogramPoi
         return fail(ErrorKind::kInvalid,
                     fmt::format("histogram {}: the bounds do not ascend", name_));
     }
-    const MetricKind kind = kind_of_histogram(temporality);
-    VIGIE_TRY(write_totals(kind, point.head, point.count, point.sum));
+    return whole(sink_.mark(), write_bounds(kind, point, labels));
+}
+
+Status MetricWriter::write_bounds(MetricKind kind, const HistogramPoint& point,
+                                  const PointLabels& labels) {
+    VIGIE_TRY(write_totals(kind, point.head, labels, point.count, point.sum));
     if (point.head.stale) return {};
-    std::uint64_t below = 0;
+    double below = 0;
     for (std::size_t i = 0; i < point.bounds.size(); ++i) {
         below += point.counts[i];
         if (!std::isfinite(point.bounds[i])) continue;  // A last bound of infinity is the next one.
-        VIGIE_TRY(write_bucket(kind, point.head, point.bounds[i], below));
+        VIGIE_TRY(write_bucket(kind, point.head, labels, point.bounds[i], below));
     }
-    return write_bucket(kind, point.head, HUGE_VAL, point.count);
+    return write_bucket(kind, point.head, labels, HUGE_VAL, point.count);
 }
 
-Status MetricWriter::write_exponential(Temporality temporality, const ExponentialPoint& point) {
-    const MetricKind kind = kind_of_histogram(temporality);
-    VIGIE_TRY(write_totals(kind, point.head, point.count, point.sum));
+Status MetricWriter::write_exponential(MetricKind kind, const ExponentialPoint& point,
+                                       const PointLabels& labels) {
+    return whole(sink_.mark(), write_scaled(kind, point, labels));
+}
+
+Status MetricWriter::write_scaled(MetricKind kind, const ExponentialPoint& point,
+                                  const PointLabels& labels) {
+    VIGIE_TRY(write_totals(kind, point.head, labels, point.count, point.sum));
     if (point.head.stale) return {};
     Buckets buckets;
     add_buckets(buckets, point.negative, point.scale, true);
@@ -131,22 +180,24 @@ Status MetricWriter::write_exponential(Temporality temporality, const Exponentia
         buckets[std::isfinite(point.zero_threshold) ? point.zero_threshold : 0] += point.zero_count;
     }
     add_buckets(buckets, point.positive, point.scale, false);
-    std::uint64_t below = 0;
+    double below = 0;
     for (const auto& [bound, count] : buckets) {
         below += count;
         if (!std::isfinite(bound)) continue;  // What is beyond a double is in the last bucket.
-        VIGIE_TRY(write_bucket(kind, point.head, bound, below));
+        VIGIE_TRY(write_bucket(kind, point.head, labels, bound, below));
     }
-    return write_bucket(kind, point.head, HUGE_VAL, point.count);
+    return write_bucket(kind, point.head, labels, HUGE_VAL, point.count);
 }
 
-Status MetricWriter::write_summary(const SummaryPoint& point) {
-    VIGIE_TRY(write_totals(MetricKind::kCounter, point.head, point.count, point.sum));
+Status MetricWriter::write_summary(const SummaryPoint& point, const PointLabels& labels) {
+    return whole(sink_.mark(), write_quantiles(point, labels));
+}
+
+Status MetricWriter::write_quantiles(const SummaryPoint& point, const PointLabels& labels) {
+    VIGIE_TRY(write_totals(MetricKind::kCounter, point.head, labels, point.count, point.sum));
     if (point.head.stale) return {};
     for (const auto& [quantile, value] : point.quantiles) {
-        VIGIE_TRY(sink_.add(name_, with_label(point.head.labels, "quantile", bound_text(quantile)),
-                            MetricKind::kGauge,
-                            {.at = point.head.at, .value = value, .stale = false}));
+        VIGIE_TRY(write({"", "quantile", quantile}, MetricKind::kGauge, point.head, labels, value));
     }
     return {};
 }

@@ -5,41 +5,24 @@
 
 #include <fmt/format.h>
 
-#include "schemas/text.h"
+#include "schemas/metrics_body.h"
 
 namespace vigie::schemas {
 
 namespace {
-
-enum class Content : std::uint8_t { kRemoteWrite, kOtlpProtobuf, kOtlpJson };
-
-// Media types are compared without regard to case, spaces and parameters that do not matter.
-Result<Content> parse_content_type(std::string_view text) {
-    std::string compact = detail::lower(text);
-    std::erase_if(compact, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
-    const std::string_view type = std::string_view(compact).substr(0, compact.find(';'));
-    if (type == kContentOtlpJson) return Content::kOtlpJson;
-    if (type == kContentOtlpProtobuf) {
-        const bool remote_write =
-            compact.find(";proto=prometheus.writerequest") != std::string::npos;
-        return remote_write ? Content::kRemoteWrite : Content::kOtlpProtobuf;
-    }
-    return fail(ErrorKind::kInvalid,
-                fmt::format("content type '{}' is not known", detail::clean_text(text, 128)));
-}
 
 // OTLP bodies of one signal: decompress, then decode.
 template <class Decode>
 auto decode_otlp(Decode decode, std::string_view bytes, std::string_view content_type,
                  std::string_view content_encoding, const DecodeLimits& limits)
     -> decltype(decode(bytes, OtlpEncoding::kJson, limits)) {
-    VIGIE_TRY_ASSIGN(const Content content, parse_content_type(content_type));
-    if (content == Content::kRemoteWrite) {
+    VIGIE_TRY_ASSIGN(const auto content, detail::parse_content_type(content_type));
+    if (content != detail::Content::kOtlpJson && content != detail::Content::kOtlpProtobuf) {
         return fail(ErrorKind::kInvalid, "remote write carries metrics, not logs or traces");
     }
     VIGIE_TRY_ASSIGN(const std::string body, decompress(bytes, content_encoding, limits.bytes_max));
     const auto encoding =
-        content == Content::kOtlpJson ? OtlpEncoding::kJson : OtlpEncoding::kProtobuf;
+        content == detail::Content::kOtlpJson ? OtlpEncoding::kJson : OtlpEncoding::kProtobuf;
     return decode(body, encoding, limits);
 }
 
@@ -102,18 +85,6 @@ std::string to_string(std::string_view metric, const Labels& labels) {
     }
     if (before == ',') text += '}';
     return text;
-}
-
-Result<std::vector<TimeSeries>> decode_metrics(std::string_view bytes,
-                                               std::string_view content_type,
-                                               std::string_view content_encoding,
-                                               const DecodeLimits& limits) {
-    VIGIE_TRY_ASSIGN(const Content content, parse_content_type(content_type));
-    if (content != Content::kRemoteWrite) {
-        return decode_otlp(decode_otlp_metrics, bytes, content_type, content_encoding, limits);
-    }
-    VIGIE_TRY_ASSIGN(const std::string body, decompress(bytes, content_encoding, limits.bytes_max));
-    return decode_remote_write(body, limits);
 }
 
 Result<std::vector<LogRecord>> decode_logs(std::string_view bytes, std::string_view content_type,

@@ -90,15 +90,16 @@ struct DecodeLimits {
 };
 
 // Each decoder returns kInvalid with the place of the fault for bytes that are not what they
-// should be, and for limits exceeded. None throws, none reads outside its input. Text is cut
-// between characters, and what is not UTF-8 in it becomes U+FFFD. Of two labels with one name
-// the later wins, and those of an item win over those of its resource.
+// should be, and kRefused when they ask for more than a limit of the whole body. A point that is
+// wrong in itself is left out, and is an error when it is the only one. None throws, none reads
+// outside its input. Text is cut between characters, and what is not UTF-8 in it becomes U+FFFD. Of
+// two labels with one name the later wins, and those of an item win over those of its resource.
 
 // Prometheus remote write 1.0: the protobuf message prometheus.WriteRequest, already without
 // its snappy block (use unsnappy). https://prometheus.io/docs/concepts/remote_write_spec/
 // The kind comes from metadata in the same body, else names that end in _total, _bucket, _count
-// or _sum are counters. Empty labels are as if absent; exemplars and native histograms are not
-// read.
+// or _sum are counters. Empty labels are as if absent. Native histograms become series as
+// exponential ones of OTLP do; exemplars are counted only.
 Result<std::vector<TimeSeries>> decode_remote_write(std::string_view bytes,
                                                     const DecodeLimits& limits);
 
@@ -120,6 +121,8 @@ Result<std::vector<Span>> decode_otlp_traces(std::string_view bytes, OtlpEncodin
 // them; values on the topics are as received, still compressed when "content-encoding" says so.
 inline constexpr std::string_view kContentRemoteWrite =
     "application/x-protobuf;proto=prometheus.WriteRequest";
+inline constexpr std::string_view kContentRemoteWrite2 =
+    "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 inline constexpr std::string_view kContentOtlpProtobuf = "application/x-protobuf";
 inline constexpr std::string_view kContentOtlpJson = "application/json";
 Result<std::vector<TimeSeries>> decode_metrics(std::string_view bytes,

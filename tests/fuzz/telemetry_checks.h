@@ -37,7 +37,8 @@ inline void check_labels(const schemas::Labels& labels, std::size_t added = 0) {
 
 inline void check_series(const Result<std::vector<schemas::TimeSeries>>& result) {
     if (!result) {
-        VIGIE_ASSERT(result.error().kind == ErrorKind::kInvalid);
+        VIGIE_ASSERT(result.error().kind == ErrorKind::kInvalid ||
+                     result.error().kind == ErrorKind::kRefused);
         return;
     }
     std::size_t points = 0;

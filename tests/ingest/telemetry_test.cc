@@ -108,14 +108,93 @@ TEST_CASE("otlp: other content types and codings are 415", "[ingest]") {
     Fixture fixture;
     CHECK(fixture.post("/v1/logs", "{}", {{"content-type", "text/plain"}}).status == 415);
     CHECK(fixture.post("/v1/logs", "{}", {}).status == 415);
-    const auto zstd = fixture.post(
-        "/v1/logs", "{}", {{"content-type", "application/json"}, {"content-encoding", "zstd"}});
-    CHECK(zstd.status == 415);
-    CHECK(zstd.header("accept-encoding") == "gzip");
+    const auto brotli = fixture.post(
+        "/v1/logs", "{}", {{"content-type", "application/json"}, {"content-encoding", "br"}});
+    CHECK(brotli.status == 415);
+    CHECK(brotli.header("accept-encoding") == "gzip, zstd");
     CHECK(fixture
               .post("/v1/logs", "{}",
                     {{"content-type", "application/json"}, {"content-encoding", "identity"}})
               .status == 200);
+}
+
+TEST_CASE("otlp: zstd is taken as it came, damaged or too large it is 400 or 413", "[ingest]") {
+    Fixture fixture;
+    const Headers zstd{{"content-type", "application/json"}, {"content-encoding", "zstd"}};
+    // {"resourceMetrics":[]} in a raw block of a frame whose size is given.
+    const std::string text = R"({"resourceMetrics":[]})";
+    std::string frame("\x28\xb5\x2f\xfd\x20", 5);
+    frame += static_cast<char>(text.size());
+    frame += static_cast<char>(text.size() << 3U | 1U);
+    frame += std::string(2, '\0') + text;
+    CHECK(fixture.post("/v1/metrics", frame, zstd).status == 200);
+    CHECK(fixture.post("/v1/metrics", frame.substr(0, 12), zstd).status == 400);
+    CHECK(fixture.post("/v1/metrics", text, zstd).status == 400);
+    // One block that says 128 KiB times one byte, 600 times: 1.8 KB that would be 75 MB.
+    std::string bomb("\x28\xb5\x2f\xfd\x00\x58", 6);
+    for (int i = 0; i < 600; ++i) bomb += std::string("\x02\x00\x10\x20", 4);
+    CHECK(fixture.post("/v1/metrics", bomb, zstd).status == 413);
+}
+
+TEST_CASE("otlp: points that are wrong are told of in a partial success, the others are taken",
+          "[ingest]") {
+    Fixture fixture;
+    const std::string body = R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[
+        {"name":"m","gauge":{"dataPoints":[{"timeUnixNano":"1795240770000000000","asInt":1}]}},
+        {"name":"h","histogram":{"dataPoints":[{"bucketCounts":[1],"explicitBounds":[1]}]}}]}]}]})";
+    const auto json = fixture.post("/v1/metrics", body, kJsonHeaders);
+    CHECK(json.status == 200);
+    const auto partial = schemas::parse_json(json.body);
+    REQUIRE(partial.has_value());
+    CHECK(schemas::string_at(*partial, "/partialSuccess/rejectedDataPoints") == "1");
+    CHECK(schemas::string_at(*partial, "/partialSuccess/errorMessage")->find("1 buckets for 1") !=
+          std::string::npos);
+    CHECK(fixture.on(topics::kMetrics).size() == 1);
+    CHECK(fixture.metric(R"(vigie_ingest_refused_items_total{source="otlp"})") == 1);
+
+    // ResourceMetrics { ScopeMetrics { Metric { m, gauge { point } }, Metric { no name } } }
+    const std::string point("\x0a\x09\x19\x00\x00\x00\x00\x00\x00\x00\x00", 11);
+    const std::string named =
+        std::string("\x0a\x01m\x2a", 4) + static_cast<char>(point.size()) + point;
+    const std::string metrics = std::string("\x12") + static_cast<char>(named.size()) + named +
+                                std::string("\x12\x02\x2a\x00", 4);
+    const std::string scope = std::string("\x12") + static_cast<char>(metrics.size()) + metrics;
+    const auto protobuf = fixture.post(
+        "/v1/metrics", std::string("\x0a") + static_cast<char>(scope.size()) + scope, kProtobuf);
+    CHECK(protobuf.status == 200);
+    // partial_success = 1 { rejected_data_points = 1: 1, error_message = 2 }
+    REQUIRE(protobuf.body.size() > 6);
+    CHECK(protobuf.body.substr(0, 1) == "\x0a");
+    CHECK(protobuf.body.substr(2, 3) == "\x08\x01\x12");
+    CHECK(protobuf.body.find("a metric without a name") != std::string::npos);
+}
+
+TEST_CASE("otlp: what Proxmox VE sends is taken", "[ingest]") {
+    Fixture fixture;
+    fixture.clock.set("2026-11-21T05:59:00Z");
+    // Its connection test.
+    const Headers headers{{"content-type", "application/json"}};
+    const std::string empty = R"({"resourceMetrics":[{"resource":{"attributes":[
+        {"key":"service.name","value":{"stringValue":"proxmox"}}]},"scopeMetrics":[
+        {"scope":{"name":"proxmox.metrics","version":"1.0"},"metrics":[]}]}]})";
+    CHECK(fixture.post("/v1/metrics", empty, headers).status == 200);
+    CHECK(fixture.on(topics::kMetrics).empty());
+    // Integers are JSON numbers, sums are cumulative and have no start.
+    const std::string sum = R"({"resourceMetrics":[{"resource":{"attributes":[
+        {"key":"proxmox.node","value":{"stringValue":"pve1"}},
+        {"key":"vmid","value":{"intValue":101}}]},"scopeMetrics":[{"metrics":[
+        {"name":"proxmox_vm_netin_bytes_total","unit":"By","sum":{"isMonotonic":true,
+         "aggregationTemporality":2,"dataPoints":[
+         {"timeUnixNano":1795240700000000000,"asInt":4711}]}}]}]}]})";
+    CHECK(fixture.post("/v1/metrics", sum, headers).status == 200);
+    const auto records = fixture.on(topics::kMetrics);
+    REQUIRE(records.size() == 1);
+    CHECK(records[0].message.key == "vm:pve1/101");
+    const auto decoded =
+        schemas::decode_metrics(records[0].message.value, "application/json", "", {});
+    REQUIRE(decoded.has_value());
+    CHECK(decoded->at(0).kind == schemas::MetricKind::kCounter);
+    CHECK(decoded->at(0).points.at(0).value == 4711);
 }
 
 TEST_CASE("otlp: overload is 503 with Retry-After and the code UNAVAILABLE", "[ingest]") {
@@ -204,7 +283,7 @@ TEST_CASE("remote write: damage is 400, which Prometheus does not send again", "
     CHECK(letters[0].message.key == "remote_write");
 }
 
-TEST_CASE("remote write: another encoding or version 2.0 is 415", "[ingest]") {
+TEST_CASE("remote write: another encoding or message is 415", "[ingest]") {
     Fixture fixture;
     const auto post = [&](const Headers& headers) {
         return fixture.post("/api/v1/write", payload("remote_write"), headers).status;
@@ -212,10 +291,49 @@ TEST_CASE("remote write: another encoding or version 2.0 is 415", "[ingest]") {
     CHECK(post({{"content-type", "application/json"}, {"content-encoding", "snappy"}}) == 415);
     CHECK(post({{"content-type", "application/x-protobuf"}, {"content-encoding", "gzip"}}) == 415);
     CHECK(post({{"content-type", "application/x-protobuf"}}) == 415);
-    CHECK(post({{"content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
+    CHECK(post({{"content-type", "application/x-protobuf;proto=io.prometheus.write.v3.Request"},
                 {"content-encoding", "snappy"}}) == 415);
     CHECK(post({{"content-type", "application/x-protobuf;proto=prometheus.WriteRequest"},
                 {"content-encoding", "snappy"}}) == 204);
+}
+
+TEST_CASE("remote write: the answer says how much was written", "[ingest]") {
+    Fixture fixture;
+    const auto written = [&](const http::Response& answer, const char* what) {
+        return answer.header("x-prometheus-remote-write-" + std::string(what) + "-written");
+    };
+    const auto one = fixture.post("/api/v1/write", payload("remote_write"), kRemoteWrite);
+    CHECK(one.status == 204);
+    CHECK(std::stoi(std::string(written(one, "samples"))) > 100);
+    CHECK(written(one, "histograms") == "0");
+
+    // Version 2.0 in a snappy block of one literal: symbols "", "__name__", "up", "job", "a";
+    // a series that is good, one without a name.
+    const std::string body(
+        "\x22\x00\x22\x08__name__\x22\x02up\x22\x03job\x22\x01"
+        "a"
+        "\x2a\x11\x0a\x02\x01\x02\x12\x0b\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\x01"
+        "\x2a\x11\x0a\x02\x03\x04\x12\x0b\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\x01",
+        24 + 19 + 19);
+    std::string block;
+    block += static_cast<char>(body.size());
+    block += "\xf0";
+    block += static_cast<char>(body.size() - 1);
+    block += body;
+    const auto two = fixture.post(
+        "/api/v1/write", block,
+        {{"content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
+         {"content-encoding", "snappy"},
+         {"x-prometheus-remote-write-version", "2.0.0"}});
+    CHECK(two.status == 400);
+    INFO(two.body);
+    CHECK(two.body.find("no label __name__") != std::string::npos);
+    CHECK(written(two, "samples") == "1");
+    const auto records = fixture.on(topics::kMetrics);
+    REQUIRE(records.size() == 2);
+    CHECK(header_of(records[1].message, topics::kHeaderContentType) ==
+          schemas::kContentRemoteWrite2);
+    CHECK(fixture.metric(R"(vigie_ingest_refused_items_total{source="remote_write"})") == 1);
 }
 
 TEST_CASE("remote write: a full log is 503, which Prometheus sends again", "[ingest]") {

@@ -39,6 +39,11 @@ TEST_CASE("compression: the bound is exact", "[schemas]") {
           "gzip: more than 9999 bytes after decompression");
     CHECK(gunzip(wire::gzip(text) + wire::gzip("y"), 10'000).error().message ==
           "gzip: more than 10000 bytes after decompression");
+    CHECK(unzstd(wire::zstd(text), 10'000) == text);
+    CHECK(unzstd(wire::zstd(text), 9'999).error().message ==
+          "zstd: more than 9999 bytes after decompression");
+    CHECK(unzstd(wire::zstd("one,") + wire::zstd("two"), 7) == "one,two");
+    CHECK(unzstd(wire::zstd(""), 0) == "");
     CHECK(gunzip(wire::gzip("x"), 0).error().message ==
           "gzip: more than 0 bytes after decompression");
     CHECK(gunzip(wire::gzip(""), 0) == "");
@@ -48,6 +53,11 @@ TEST_CASE("compression: a bomb is refused without its size being allocated", "[s
     const std::string bomb = wire::gzip(std::string(50'000'000, '\0'));
     REQUIRE(bomb.size() < 100'000);
     CHECK(!gunzip(bomb, 1'000'000));
+    const std::string denser = wire::zstd(std::string(50'000'000, '\0'));
+    REQUIRE(denser.size() < 10'000);
+    CHECK(unzstd(denser, 1'000'000).error().kind == ErrorKind::kRefused);
+    // A frame whose window alone is 2 GiB: magic, no size, window descriptor, an empty last block.
+    CHECK(!unzstd(std::string("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00", 9), 1'000'000));
     // A block that announces 60 MB and has 10 bytes.
     const std::string announced =
         "\x80\x8e\xce\x1c"
@@ -62,6 +72,9 @@ TEST_CASE("compression: cut or damaged input is refused", "[schemas]") {
     REQUIRE(text);
     refuse_cut(unsnappy, payload);
     refuse_cut(gunzip, wire::gzip(*text));
+    refuse_cut(unzstd, wire::zstd(*text));
+    CHECK(!unzstd("hello, world", 100));
+    CHECK(!unzstd(wire::zstd("x") + "trailing", 100));
     CHECK(!unsnappy("", 100));
     CHECK(!unsnappy("\xff\xff\xff\xff\xff\xff", 100));
     CHECK(!gunzip("hello, world", 100));

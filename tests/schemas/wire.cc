@@ -5,6 +5,7 @@
 
 #include <snappy.h>
 #include <zlib.h>
+#include <zstd.h>
 #include <catch2/catch.hpp>
 #include <protozero/pbf_writer.hpp>
 
@@ -66,6 +67,15 @@ std::string gzip(std::string_view bytes) {
     REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
     out.resize(stream.total_out);
     deflateEnd(&stream);
+    return out;
+}
+
+std::string zstd(std::string_view bytes) {
+    std::string out(ZSTD_compressBound(bytes.size()), '\0');
+    const std::size_t size =
+        ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), ZSTD_CLEVEL_DEFAULT);
+    REQUIRE(ZSTD_isError(size) == 0);
+    out.resize(size);
     return out;
 }
 

@@ -19,6 +19,7 @@ std::string real(std::uint32_t number, double value);
 
 std::string snappy(std::string_view bytes);
 std::string gzip(std::string_view bytes);
+std::string zstd(std::string_view bytes);
 
 // prometheus.WriteRequest.timeseries
 std::string label(std::string_view name, std::string_view value);

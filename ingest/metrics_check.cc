@@ -1,0 +1,124 @@
+#include "ingest/metrics_check.h"
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+#include <utility>
+
+namespace vigie::ingest {
+
+namespace {
+
+constexpr std::size_t kSlotsMin = std::size_t{1} << 12U;
+constexpr std::size_t kSlotsMax = std::size_t{1} << 21U;
+constexpr std::size_t kEntitiesMax = 100'000;
+
+// An index whose numbers are those of entities, not of series. It forgets as it likes: a hash has
+// one slot, which the next one takes.
+class KnownSeries final : public schemas::SeriesIndex {
+public:
+    KnownSeries() : slots_(kSlotsMin) {}
+
+    std::optional<Known> find(std::uint64_t wire_hash) const override {
+        const Slot& slot = slots_[wire_hash & (slots_.size() - 1)];
+        if (slot.hash != wire_hash || slot.entity == kNone) return std::nullopt;
+        return Known{slot.entity, schemas::MetricKind::kUnknown};
+    }
+
+    schemas::SeriesHandle add(std::uint64_t wire_hash, schemas::MetricKind /*kind*/,
+                              std::string_view metric, const schemas::Labels& labels) override {
+        if (++added_ > slots_.size() / 2 && slots_.size() < kSlotsMax) grow();
+        const std::uint32_t entity = number_of(schemas::entity_of(labels, metric).value);
+        slots_[wire_hash & (slots_.size() - 1)] = {wire_hash, entity};
+        return entity;
+    }
+
+    const std::string& entity(schemas::SeriesHandle number) const { return entities_[number]; }
+
+    // Between two bodies, as numbers change.
+    void make_room() {
+        if (entities_.size() < kEntitiesMax) return;
+        std::ranges::fill(slots_, Slot{});
+        entities_.clear();
+        numbers_.clear();
+    }
+
+private:
+    static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+    struct Slot {
+        std::uint64_t hash = 0;
+        std::uint32_t entity = kNone;
+    };
+
+    void grow() {
+        std::vector<Slot> old(slots_.size() * 2);
+        std::swap(old, slots_);
+        for (const Slot& slot : old) slots_[slot.hash & (slots_.size() - 1)] = slot;
+        added_ = 0;
+    }
+
+    std::uint32_t number_of(const std::string& entity) {
+        const auto [at, fresh] =
+            numbers_.emplace(entity, static_cast<std::uint32_t>(entities_.size()));
+        if (fresh) entities_.push_back(entity);
+        return at->second;
+    }
+
+    std::vector<Slot> slots_;
+    std::size_t added_ = 0;  // Since the slots last doubled
+    std::vector<std::string> entities_;
+    std::unordered_map<std::string, std::uint32_t> numbers_;
+};
+
+}  // namespace
+
+class MetricsCheck::Reader {
+public:
+    Result<Content> read(std::string_view bytes, std::string_view content_type,
+                         std::string_view content_encoding, const schemas::DecodeLimits& limits) {
+        known_.make_room();
+        VIGIE_TRY(schemas::decode_samples(bytes, content_type, content_encoding, limits, known_,
+                                          decoded_));
+        Content content;
+        content.items = decoded_.samples.size();
+        content.refused = decoded_.refused;
+        content.refused_why = decoded_.refused_why;
+        content.counts = decoded_.counts;
+        bool one = true;
+        for (const auto& sample : decoded_.samples) {
+            content.newest = std::max(content.newest, sample.at);
+            one = one && sample.series == decoded_.samples.front().series;
+        }
+        if (one && content.items > 0) {
+            content.entity = known_.entity(decoded_.samples.front().series);
+        }
+        return content;
+    }
+
+private:
+    KnownSeries known_;
+    schemas::DecodedSamples decoded_;
+};
+
+MetricsCheck::MetricsCheck() = default;
+MetricsCheck::~MetricsCheck() = default;
+
+Result<Content> MetricsCheck::check(std::string_view bytes, std::string_view content_type,
+                                    std::string_view content_encoding,
+                                    const schemas::DecodeLimits& limits) {
+    std::unique_ptr<Reader> reader;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!idle_.empty()) {
+            reader = std::move(idle_.back());
+            idle_.pop_back();
+        }
+    }
+    if (!reader) reader = std::make_unique<Reader>();
+    auto content = reader->read(bytes, content_type, content_encoding, limits);
+    const std::scoped_lock lock(mutex_);
+    idle_.push_back(std::move(reader));
+    return content;
+}
+
+}  // namespace vigie::ingest
