@@ -291,6 +291,16 @@ void add_migrate(CLI::App& app, Arguments& arguments) {
         [&arguments] { arguments.run = [&arguments] { return run_migrate(arguments.migrate); }; });
 }
 
+void add_detector(CLI::App& app, Arguments& arguments) {
+    CLI::App& detector = *app.add_subcommand("detector", "Try the detectors on recorded data");
+    detector.require_subcommand(1);
+    CLI::App& replay =
+        *detector.add_subcommand("replay", "Judge a file of samples, row by row, as it would live");
+    static std::string file;
+    replay.add_option("file", file, "CSV file with rows timestamp,value")->required();
+    replay.callback([&arguments] { arguments.run = [] { return run_detector_replay(file); }; });
+}
+
 int read_token(Arguments& arguments) {
     if (arguments.token_file.empty()) return 0;
     auto token = read_file(arguments.token_file, kTokenBytesMax);
@@ -316,6 +326,7 @@ int run_cli(int argc, char** argv) {
     add_topics(app, arguments);
     add_dead_letters(app, arguments);
     add_migrate(app, arguments);
+    add_detector(app, arguments);
     app.set_version_flag("--version", fmt::format("vigie {}", kVersion));
     const auto commands = app.get_subcommands([](CLI::App*) { return true; });
     const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) {

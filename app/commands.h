@@ -55,6 +55,10 @@ struct MigrateCommand {
 };
 int run_migrate(const MigrateCommand& command);
 
+// Judges the rows of a CSV file "timestamp,value" as the deep detector does, causally, and prints
+// timestamp,value,expected,lower,upper,score,probability,anomaly: one row for each row.
+int run_detector_replay(const std::string& file);
+
 int run_check_config(const std::string& file);
 int run_serve(const std::string& file);  // "": defaults
 
