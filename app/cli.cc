@@ -33,6 +33,7 @@ struct Arguments {
     ReplayCommand replay;
     LogCommand log;
     MigrateCommand migrate;
+    DetectorLogsCommand logs;
     std::function<int()> run;
 };
 
@@ -299,6 +300,21 @@ void add_detector(CLI::App& app, Arguments& arguments) {
     static std::string file;
     replay.add_option("file", file, "CSV file with rows timestamp,value")->required();
     replay.callback([&arguments] { arguments.run = [] { return run_detector_replay(file); }; });
+
+    DetectorLogsCommand& command = arguments.logs;
+    CLI::App& logs = *detector.add_subcommand("logs", "Find the templates of a file of log lines");
+    logs.add_option("file", command.file, "One message a line; - for standard input")->required();
+    auto* settled =
+        logs.add_flag("--settled", command.settled, "The id after all templates were joined");
+    logs.add_flag("--alerts", command.alerts,
+                  "Lines are unix-seconds<TAB>service<TAB>message: print what would have fired")
+        ->excludes(settled);
+    logs.add_option("--templates-max", command.templates_max, "At most so many at a time")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    logs.callback([&arguments] {
+        arguments.run = [&arguments] { return run_detector_logs(arguments.logs); };
+    });
 }
 
 int read_token(Arguments& arguments) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -58,6 +59,19 @@ int run_migrate(const MigrateCommand& command);
 // Judges the rows of a CSV file "timestamp,value" as the deep detector does, causally, and prints
 // timestamp,value,expected,lower,upper,score,probability,anomaly: one row for each row.
 int run_detector_replay(const std::string& file);
+
+// Gives each line of a file to the template miner ("-": standard input) and prints
+// LineId,ClusterId,Template: the id that the line had when it was read, or with `settled` the one
+// that its template has in the end, and the template as it is in the end. With `alerts` the lines
+// are "unix-seconds<TAB>service<TAB>message" in the order they came, and what the log detector
+// fires is printed, with the time at which it knew.
+struct DetectorLogsCommand {
+    std::string file;
+    bool settled = false;
+    bool alerts = false;
+    std::size_t templates_max = 100'000;
+};
+int run_detector_logs(const DetectorLogsCommand& command);
 
 int run_check_config(const std::string& file);
 int run_serve(const std::string& file);  // "": defaults

@@ -164,13 +164,14 @@ void read_logs(Section& section, detectors::LogOptions& options) {
     options.adapt_after = section.seconds("adapt_after", options.adapt_after);
     options.end_after = section.seconds("end_after", options.end_after);
     options.idle_after = section.seconds("idle_after", options.idle_after);
-    options.similarity_min = section.number("similarity_min", options.similarity_min, 0, 1);
+    if (section.has("masks")) options.masks = section.texts("masks");
     read_count(section, "tokens_max", options.tokens_max, 1, 1000);
     read_count(section, "line_bytes_max", options.line_bytes_max, 16, 1 << 20);
     read_count(section, "services_max", options.services_max);
     read_count(section, "templates_per_service_max", options.templates_per_service_max);
     read_severity(section, "severity_new", options.severity_new);
     read_severity(section, "severity_burst", options.severity_burst);
+    read_severity(section, "severity_shape", options.severity_shape);
     check(section, options, detectors::make_log_detector);
 }
 

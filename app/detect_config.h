@@ -4,7 +4,7 @@
 
 #include "app/section.h"
 #include "detectors/absence.h"
-#include "detectors/logs.h"
+#include "detectors/logs/logs.h"
 #include "detectors/metrics.h"
 #include "detectors/rules.h"
 #include "detectors/traces.h"

@@ -9,7 +9,7 @@
 
 #include "detectors/absence.h"
 #include "detectors/codec.h"
-#include "detectors/logs.h"
+#include "detectors/logs/logs.h"
 #include "detectors/metrics.h"
 #include "detectors/rules.h"
 #include "detectors/traces.h"

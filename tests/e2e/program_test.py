@@ -4,6 +4,8 @@ bad file, a drain, a second process on the same data, the kill switch, no config
 
 usage: program_test.py VIGIE FOLDER
 """
+import csv
+import io
 import json
 import os
 import pathlib
@@ -74,6 +76,47 @@ class ProgramTest(unittest.TestCase):
         self.assertIn("vigie 0", run("--version").stdout)
         self.assertIn("there is no command 'dance'", run("dance").stderr)
         self.assertEqual(run("--help").returncode, 0)
+
+    def test_templates_of_a_file_of_log_lines(self):
+        place = self.folder / "lines.log"
+        lines = [f"user{i} took \"{i}\", of {i}" for i in range(3)] + ["", "b\xe9 \x00, end\r"]
+        lines += [f"peer {name} was lost" for name in ("ann", "bob", "eve", "joe", "kim")]
+        place.write_bytes("\n".join(lines).encode("latin-1") + b"\n" + b"x" * 200_000)
+        for words, last in (((), 11), (("--settled",), 7)):
+            done = run("detector", "logs", str(place), *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = list(csv.reader(io.StringIO(done.stdout)))
+            self.assertEqual(rows[0], ["LineId", "ClusterId", "Template"])
+            self.assertEqual([row[0] for row in rows[1:]], [str(i) for i in range(1, 12)])
+            self.assertEqual(rows[1][1:], ["1", "<*> took \"<*>\", of <*>"])
+            self.assertEqual({row[1] for row in rows[1:4]}, {"1"})
+            self.assertEqual(rows[5][2], "b\ufffd , end")
+            self.assertEqual({row[2] for row in rows[6:11]}, {"peer <*> was lost"})
+            self.assertEqual(len({row[1] for row in rows[6:11]}), 1 if words else 4)
+            self.assertEqual(rows[11][2], "<*>")
+            self.assertIn("1 lines cut at", done.stderr)
+            self.assertLessEqual(int(rows[11][1]), last + 2)
+
+    def test_alerts_of_a_recorded_stream_of_log_lines(self):
+        place = self.folder / "stream.log"
+        start = 1_700_000_000
+        rows = [f"{start + i}.5\tshop\torder {i} is kept" for i in range(2000)]
+        rows += [f"{start + 2000 + i}\tshop\tERROR order {i} is lost, \"again\"" for i in range(40)]
+        place.write_text("\n".join(rows) + "\n")
+        done = run("detector", "logs", "--alerts", str(place))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = list(csv.DictReader(io.StringIO(done.stdout)))
+        self.assertEqual([(row["service"], row["detector"]) for row in found],
+                         [("shop", "logs.new"), ("shop", "logs.errors")][:len(found)])
+        self.assertTrue(found and start + 2000 < float(found[0]["time"]) < start + 2040)
+        place.write_text(rows[0] + "\n1e999\tshop\tx\n")
+        done = run("detector", "logs", "--alerts", str(place))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("line 2: '1e999' is no time", done.stderr)
+        for words, says in (((str(self.folder),), "is a folder"), (("/no/such",), "cannot read")):
+            done = run("detector", "logs", *words)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(says, done.stderr)
 
     def test_a_wrong_configuration_is_refused_with_every_place(self):
         self.write("agent:\n  modus: approve\n  confidence_min: 7\nlog: {level: loud}\n"

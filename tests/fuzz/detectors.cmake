@@ -1,1 +1,2 @@
-vigie_fuzz(detector_state vigie_detectors)
+vigie_fuzz(detector_state vigie_detectors vigie_detectors_logs)
+vigie_fuzz(log_miner vigie_detectors_logs)

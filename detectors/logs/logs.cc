@@ -1,4 +1,4 @@
-#include "detectors/logs.h"
+#include "detectors/logs/logs.h"
 
 #include <algorithm>
 #include <map>
@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "detectors/codec.h"
-#include "detectors/log_service.h"
+#include "detectors/logs/service.h"
 #include "detectors/option_check.h"
 
 namespace vigie::detectors {
@@ -17,7 +17,7 @@ namespace {
 
 using schemas::LogRecord;
 
-constexpr char kVersion = '2';
+constexpr char kVersion = '3';
 // Later than now by more is a broken clock, earlier by more is not worth a window.
 constexpr std::int64_t kWindowsAwayMax = 32;
 constexpr std::size_t kWindowsOpenMax = 512;
@@ -131,9 +131,8 @@ private:
             }
             found = services_.emplace(entity.value, LogService(entity, record.at, options_)).first;
         }
-        if (!found->second.take(record, windows_[from][entity.value], options_)) {
-            ++counts_.dropped["templates_max"];
-        }
+        const std::size_t gone = found->second.take(record, windows_[from][entity.value], options_);
+        if (gone > 0) counts_.dropped["templates_max"] += gone;
     }
 
     EventTime window_of(EventTime at) const {
@@ -222,7 +221,7 @@ Result<std::unique_ptr<Detector>> make_log_detector(LogOptions options) {
     check.span("adapt_after", options.adapt_after, seconds{1});
     check.span("end_after", options.end_after, seconds{1});
     check.span("idle_after", options.idle_after, seconds{1});
-    check.range("similarity_min", options.similarity_min, 0.0, 1.0);
+    check.range<std::size_t>("masks", options.masks.size(), 0, 100);
     check.range<std::size_t>("services_max", options.services_max, 1, 1'000'000);
     check.range<std::size_t>("templates_per_service_max", options.templates_per_service_max, 1,
                              1'000'000);
