@@ -48,13 +48,7 @@ public:
             detector->advance(at(now), out);
         }
     }
-    std::vector<Anomaly> of(const std::string& name) const {
-        std::vector<Anomaly> found;
-        for (const auto& anomaly : out.anomalies) {
-            if (anomaly.detector == name) found.push_back(anomaly);
-        }
-        return found;
-    }
+    std::vector<Anomaly> of(const std::string& name) const { return test::of(name, out); }
 
     std::unique_ptr<Detector> detector;
     Findings out;

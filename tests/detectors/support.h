@@ -94,6 +94,15 @@ inline std::vector<schemas::Anomaly> firing(const Findings& findings) {
     return found;
 }
 
+// Those of one detector.
+inline std::vector<schemas::Anomaly> of(const std::string& detector, const Findings& findings) {
+    std::vector<schemas::Anomaly> found;
+    for (const auto& anomaly : findings.anomalies) {
+        if (anomaly.detector == detector) found.push_back(anomaly);
+    }
+    return found;
+}
+
 // "firing", "calm", "silent", "adapted": what was said, in order.
 inline std::string said(const schemas::Anomaly& anomaly) {
     if (anomaly.firing) return anomaly.ended ? "firing and ended" : "firing";
