@@ -84,11 +84,12 @@ Result<schemas::LogRecord> parse_record(std::string_view line, std::uint64_t num
     const std::size_t second = first == std::string_view::npos ? first : line.find('\t', first + 1);
     if (second == std::string_view::npos) return bad("it has no two tabs");
     double seconds = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + first, seconds);
+    const std::string_view time = line.substr(0, first);
+    const auto [end, error] = std::from_chars(time.data(), time.data() + time.size(), seconds);
     // Not-a-number is no time either.
-    if (error != std::errc{} || end != line.data() + first ||
+    if (error != std::errc{} || end != time.data() + time.size() ||
         !(seconds >= 0 && seconds <= kSecondsMax)) {
-        return bad(fmt::format("'{}' is no time", csv_field(line.substr(0, first))));
+        return bad(fmt::format("'{}' is no time", csv_field(time)));
     }
     schemas::LogRecord record;
     record.at = event_time_from_micros(static_cast<std::int64_t>(seconds * 1e6));

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -28,8 +29,8 @@ Result<LineFile> LineFile::open(const std::string& path, std::size_t line_bytes_
     }
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (file == nullptr) {
-        return fail(ErrorKind::kNotFound,
-                    fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
+        return fail(ErrorKind::kNotFound, fmt::format("cannot read '{}': {}", path,
+                                                      std::generic_category().message(errno)));
     }
     return LineFile(file, path, line_bytes_max);
 }

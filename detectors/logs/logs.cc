@@ -24,7 +24,7 @@ constexpr std::size_t kWindowsOpenMax = 512;
 
 class LogDetector final : public Detector {
 public:
-    explicit LogDetector(LogOptions options) : options_(options) {}
+    explicit LogDetector(LogOptions options) : options_(std::move(options)) {}
 
     using Detector::observe;
     void observe(std::span<const LogRecord> records, Findings& /*out*/) override {
@@ -228,7 +228,7 @@ Result<std::unique_ptr<Detector>> make_log_detector(LogOptions options) {
     check.range<std::size_t>("tokens_max", options.tokens_max, 1, 10'000);
     check.range<std::size_t>("line_bytes_max", options.line_bytes_max, 16, 1'000'000);
     VIGIE_TRY(check.status());
-    return std::make_unique<LogDetector>(options);
+    return std::make_unique<LogDetector>(std::move(options));
 }
 
 }  // namespace vigie::detectors

@@ -43,7 +43,7 @@ struct ForgottenTemplate {
 // without. Memory is bounded by the options: about 1.2 KB for a template of 15 words.
 class LogMiner {
 public:
-    explicit LogMiner(MinerOptions options) : options_(options) {}
+    explicit LogMiner(MinerOptions options) : options_(std::move(options)) {}
 
     struct Match {
         TemplateId id = 0;
