@@ -49,9 +49,9 @@ struct LogOptions {
 // it carries and which follows which in a trace, and reports, at most once for each service and
 // window, with up to 5 example lines as received and cut:
 //
-// - "logs.new": a template never seen before, at once when it is at or above `new_severity_min`,
-// else
-//   when it came three times in five minutes at a service that has stopped showing new ones;
+// - "logs.new": a template never seen before, at once when its record says a severity at or above
+//   `new_severity_min`, else when it came three times in five minutes at a service that has
+//   stopped showing new ones;
 // - "logs.errors": a burst of error lines, in number and in share;
 // - "logs.rate": lines of one template that are far more than usual, or far fewer, or none;
 // - "logs.values": a number in the lines of one template that is a decade from where it was, or a

@@ -78,7 +78,10 @@ std::size_t LogService::take(const schemas::LogRecord& record, LogTally& tally,
     const auto seen = shape_.add(
         {match.id, match.added, true, record.at, line, record.trace_id, miner_.tokens()});
     const bool is_warm = warm(record.at, options);
-    if (match.added && severity >= options.new_severity_min && is_warm) novel_.insert(match.id);
+    // What a line says of itself is a hint; what its sender says is worth an alert at once.
+    if (match.added && record.severity >= options.new_severity_min && is_warm) {
+        novel_.insert(match.id);
+    }
     if (seen.reached_news) {
         const bool quiet = discoveries_.read(record.at, kDiscoveryHalf) <= kDiscoveriesMax;
         if (quiet && is_warm) novel_.insert(match.id);
