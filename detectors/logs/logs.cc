@@ -17,7 +17,9 @@ namespace {
 
 using schemas::LogRecord;
 
-constexpr char kVersion = '3';
+// 4, as 3 is one wrong bit away from 2, which is read too.
+constexpr char kVersion = '4';
+constexpr char kVersionBefore = '2';
 // Later than now by more is a broken clock, earlier by more is not worth a window.
 constexpr std::int64_t kWindowsAwayMax = 32;
 constexpr std::size_t kWindowsOpenMax = 512;
@@ -78,9 +80,11 @@ public:
     }
 
     Status load(std::string_view saved) override {
-        VIGIE_TRY_ASSIGN(auto in, Decoder::open(saved, kVersion, "log detector"));
+        const bool before = saved.starts_with(kVersionBefore);
+        VIGIE_TRY_ASSIGN(auto in,
+                         Decoder::open(saved, before ? kVersionBefore : kVersion, "log detector"));
         LogDetector loaded(options_);
-        loaded.decode(in);
+        loaded.decode(in, before);
         VIGIE_TRY(in.finish());
         has_now_ = loaded.has_now_;
         now_ = loaded.now_;
@@ -167,7 +171,7 @@ private:
         }
     }
 
-    void decode(Decoder& in) {
+    void decode(Decoder& in, bool before) {
         has_now_ = in.flag();
         now_ = in.time();
         watching_since_ = in.time();
@@ -176,7 +180,7 @@ private:
         for (std::size_t left = in.count(16); left > 0 && !in.failed(); --left) {
             std::string entity = in.text();
             LogService service({}, {}, options_);
-            service.load(in);
+            before ? service.load_2(in) : service.load(in);
             if (!services_.emplace(std::move(entity), std::move(service)).second) in.set_failed();
         }
         for (std::size_t left = in.count(2); left > 0 && !in.failed(); --left) {

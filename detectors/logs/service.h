@@ -43,6 +43,8 @@ public:
 
     void save(Encoder& out) const;
     void load(Decoder& in);
+    void load_2(
+        Decoder& in);  // As format 2 had it; the templates are taken over as well as may be.
 
 private:
     // The weightiest first.
