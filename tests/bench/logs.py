@@ -102,7 +102,7 @@ def speed(folder, work):
         whole.append(BIG_LINES / cpu)
         rates.append(float(said.split(" mined in ")[1].split()[0]))
     rate = BIG_LINES / statistics.median(rates)
-    tell("miner_rate", rate, "lines/s", ">= 1000000")
+    tell("miner_rate", rate, "lines/s of CPU", ">= 1000000")
     tell("whole_program_rate", statistics.median(whole), "lines/s of CPU")
     others = drain3_rates(lines)
     if others:
