@@ -317,6 +317,18 @@ void add_detector(CLI::App& app, Arguments& arguments) {
     });
 }
 
+void add_import(CLI::App& app, Arguments& arguments) {
+    CLI::App& import = *app.add_subcommand("import",
+                                           "Print what another program's configuration "
+                                           "becomes in Vigie's");
+    import.require_subcommand(1);
+    CLI::App& alertmanager = *import.add_subcommand("alertmanager", "An alertmanager.yml");
+    alertmanager.add_option("file", arguments.config, "alertmanager.yml")->required();
+    alertmanager.callback([&arguments] {
+        arguments.run = [&arguments] { return run_import_alertmanager(arguments.config); };
+    });
+}
+
 int read_token(Arguments& arguments) {
     if (arguments.token_file.empty()) return 0;
     auto token = read_file(arguments.token_file, kTokenBytesMax);
@@ -343,6 +355,7 @@ int run_cli(int argc, char** argv) {
     add_dead_letters(app, arguments);
     add_migrate(app, arguments);
     add_detector(app, arguments);
+    add_import(app, arguments);
     app.set_version_flag("--version", fmt::format("vigie {}", kVersion));
     const auto commands = app.get_subcommands([](CLI::App*) { return true; });
     const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) {

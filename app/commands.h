@@ -73,6 +73,9 @@ struct DetectorLogsCommand {
 };
 int run_detector_logs(const DetectorLogsCommand& command);
 
+// Prints what an alertmanager.yml becomes here; 1 when a part of it cannot be expressed.
+int run_import_alertmanager(const std::string& file);
+
 int run_check_config(const std::string& file);
 int run_serve(const std::string& file);  // "": defaults
 

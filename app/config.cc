@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "app/bus_config.h"
+#include "app/ingest_config.h"
 #include "app/policy_config.h"
 #include "app/section.h"
 #include "core/system_clock.h"
@@ -20,7 +21,6 @@ namespace vigie::app {
 namespace {
 
 constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
-constexpr std::size_t kBodyBytesMax = 7 * 1024 * 1024;  // streams::kMessageBytesMax less its frame
 
 // The listener takes addresses, not names.
 bool is_address(const std::string& text) {
@@ -55,12 +55,16 @@ void read_listen(Section& section, std::string_view key, Listen& listen) {
         section.complain(key, fmt::format("'{}' is not an IP address", listen.address));
     }
     listen.port = static_cast<std::uint16_t>(port);
+    listen.enabled = true;
 }
 
 void read_listeners(Section& section, Config& config) {
     read_listen(section, "api", config.api);
     read_listen(section, "otlp", config.otlp);
     read_listen(section, "alertmanager", config.alertmanager);
+    read_listen(section, "syslog_udp", config.syslog_udp);
+    read_listen(section, "syslog_tcp", config.syslog_tcp);
+    read_listen(section, "syslog_tls", config.syslog_tls);
     if (!config.api.enabled)
         section.complain("api", "cannot be off: health and decisions are there");
     section.child("tls", [&config](Section& tls) {
@@ -74,6 +78,9 @@ void read_listeners(Section& section, Config& config) {
         }
         config.tls = files;
     });
+    if (config.syslog_tls.enabled && !config.tls) {
+        section.complain("syslog_tls", "needs tls.certificate_file and tls.key_file");
+    }
 }
 
 void read_api(Section& root, Config& config) {
@@ -85,33 +92,6 @@ void read_api(Section& root, Config& config) {
     if (!is_loopback(config.api.address) && config.api_token.empty()) {
         root.complain("listen", "an API that others can reach needs api.token or api.token_file");
     }
-}
-
-void read_ingest(Section& section, Config& config) {
-    auto& options = config.ingest;
-    options.intake.body_bytes_max = static_cast<std::size_t>(
-        section.bytes("body_max", static_cast<std::int64_t>(options.intake.body_bytes_max)));
-    if (options.intake.body_bytes_max == 0 || options.intake.body_bytes_max > kBodyBytesMax) {
-        section.complain("body_max", "must be from 1B to 7MiB: a body is one record of the log");
-    }
-    options.intake.in_flight_bytes_max = static_cast<std::size_t>(section.bytes(
-        "in_flight_max", static_cast<std::int64_t>(options.intake.in_flight_bytes_max)));
-    if (options.intake.in_flight_bytes_max < options.intake.body_bytes_max) {
-        section.complain("in_flight_max", "must be at least body_max, or no such body could enter");
-    }
-    section.child("github", [&options](Section& github) {
-        for (const auto* key : {"secret", "secret_old"}) {
-            if (auto secret = github.secret(key); !secret.empty()) {
-                options.github_secrets.push_back(std::move(secret));
-            }
-        }
-        for (auto& [repository, entity] : github.text_map("entities")) {
-            options.github_entities[repository] = EntityId{entity};
-        }
-    });
-    section.child("alertmanager_webhook", [&options](Section& webhook) {
-        options.alertmanager_webhook_token = webhook.secret("token");
-    });
 }
 
 void read_log(Section& section, Config& config) {

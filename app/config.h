@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/result.h"
 #include "http/server.h"
+#include "ingest/foreign_topic.h"
 #include "ingest/receivers.h"
 #include "schemas/policy.h"
 #include "streams/kafka/kafka_bus.h"
@@ -40,11 +41,15 @@ struct Config {
     Listen api{"127.0.0.1", 9099};
     Listen otlp{"127.0.0.1", 4318};
     Listen alertmanager{"127.0.0.1", 9093};
+    Listen syslog_udp{"127.0.0.1", 514, false};
+    Listen syslog_tcp{"127.0.0.1", 514, false};
+    Listen syslog_tls{"127.0.0.1", 6514, false};
     std::optional<http::TlsFiles> tls;
     std::string api_token;
     std::chrono::milliseconds drain_wait_max{10'000};
 
     ingest::Receivers::Options ingest;
+    std::vector<ingest::ForeignTopic> foreign_topics;  // On Kafka
     DetectConfig detect;
     schemas::Policy policy;
     OutwardConfig outward;  // Actions and notifications

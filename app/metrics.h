@@ -4,6 +4,16 @@
 
 namespace vigie::app {
 
+inline constexpr MetricName kHeartbeatsMissing{"vigie_app_missing_heartbeats_total",
+                                               "Heartbeats that fell silent."};
+inline constexpr MetricName kHeartbeatsRefused{
+    "vigie_app_refused_heartbeats_total",
+    "Heartbeats of new names that were not taken because there are too many."};
+inline constexpr MetricName kForeignRecords{
+    "vigie_app_foreign_records_total", "Records of foreign topics that became ours, by topic."};
+inline constexpr MetricName kForeignIgnored{
+    "vigie_app_ignored_foreign_records_total",
+    "Records of foreign topics that no rule names, by topic."};
 inline constexpr MetricName kSequencerDuplicates{
     "vigie_app_sequencer_duplicates_total", "Events dropped because their id was seen before."};
 inline constexpr MetricName kDetectItems{

@@ -5,6 +5,7 @@
 
 #include "app/agent_stage.h"
 #include "app/detect_stage.h"
+#include "app/heartbeat_stage.h"
 #include "app/observer_stage.h"
 #include "app/sequence_stage.h"
 #include "schemas/events.h"
@@ -100,6 +101,9 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
     stages.push_back(stage("agent", {topics::kSignals}, [&metrics, &clock](const auto&) {
         return std::make_unique<AgentStage>(metrics, clock);
     }));
+    stages.push_back(stage("heartbeat", {topics::kHeartbeats}, [pipeline, &metrics](const auto&) {
+        return std::make_unique<HeartbeatStage>(HeartbeatStage::Options{pipeline.domain}, metrics);
+    }));
     stages.push_back(stage("act", {topics::kActions},
                            [pipeline](const auto&) { return pipeline.make_act_stage(); }));
     stages.push_back(stage("notify", {topics::kIncidents},
@@ -108,6 +112,13 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                            [pipeline](const auto&) { return make_kill_stage(pipeline); }));
     stages.push_back(stage("postmortem", {topics::kIncidents},
                            [pipeline](const auto&) { return make_postmortem_stage(pipeline); }));
+    if (!pipeline.foreign.topics.empty()) {
+        std::vector<std::string_view> names;
+        for (const auto& topic : pipeline.foreign.topics) names.push_back(topic.topic);
+        stages.push_back(stage("foreign", names, [pipeline, &metrics](const auto&) {
+            return std::make_unique<ForeignStage>(pipeline.foreign, metrics);
+        }));
+    }
     return stages;
 }
 
@@ -127,7 +138,8 @@ std::vector<streams::TopicOptions> make_topics(std::int32_t partitions,
         all.push_back(topic(name, retention_bytes, hours{24 * 3}));
         all.back().partitions = partitions;
     }
-    for (const auto name : {topics::kAlerts, topics::kAnomalies, topics::kForecasts}) {
+    for (const auto name :
+         {topics::kAlerts, topics::kAnomalies, topics::kForecasts, topics::kHeartbeats}) {
         all.push_back(topic(name, kEventBytes, hours{24 * 30}));
     }
     for (const auto name :
@@ -142,9 +154,10 @@ std::vector<streams::TopicOptions> make_topics(std::int32_t partitions,
 
 std::vector<std::string> ticked_topics() {
     // vigie.alerts stands for the sequencer's inputs: its ticks go on to vigie.signals.
-    return {std::string(topics::kMetrics), std::string(topics::kLogs),
-            std::string(topics::kSpans),   std::string(topics::kAlerts),
-            std::string(topics::kActions), std::string(topics::kIncidents)};
+    return {std::string(topics::kMetrics),   std::string(topics::kLogs),
+            std::string(topics::kSpans),     std::string(topics::kAlerts),
+            std::string(topics::kActions),   std::string(topics::kIncidents),
+            std::string(topics::kHeartbeats)};
 }
 
 }  // namespace vigie::app

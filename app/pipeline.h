@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/detect_config.h"
+#include "app/foreign_stage.h"
 #include "core/id.h"
 #include "core/metrics.h"
 #include "core/time.h"
@@ -18,6 +19,8 @@ namespace vigie::app {
 struct Pipeline {
     DomainId domain{"default"};
     DetectConfig detect;
+    // Topics of others, on Kafka: without any there is no stage for them.
+    ForeignStage::Options foreign;
     // The stages that touch the outside world: ActStage and NotifyStage, or what stands for them.
     std::function<std::unique_ptr<streams::Processor>()> make_act_stage;
     std::function<std::unique_ptr<streams::Processor>()> make_notify_stage;
@@ -27,9 +30,9 @@ struct Pipeline {
     std::function<Status(const IncidentId& incident, const std::string& markdown)> write_postmortem;
 };
 
-// One worker for each stage: detect-metrics, detect-logs, detect-spans, sequence, agent, act,
-// notify, kill-switch, postmortem. `metrics` and `clock` must outlive the workers; the clock
-// is read for metrics alone.
+// One worker for each stage: detect-metrics, detect-logs, detect-spans, sequence, agent, heartbeat,
+// act, notify, kill-switch, postmortem, and foreign when there are foreign topics. `metrics` and
+// `clock` must outlive the workers; the clock is read for metrics alone.
 std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                                                   MetricsRegistry& metrics, const Clock& clock);
 

@@ -202,6 +202,15 @@ schemas::InventoryEntry read_inventory_entry(Section& section) {
         section.complain("entity", "must be KIND:NAME, for example service:checkout");
     }
     entry.attributes = section.text_map("attributes");
+    // Short for the two that people write most.
+    for (const auto* key : {"owner", "tier"}) {
+        const auto value = section.text(key);
+        if (value.empty()) continue;
+        if (entry.attributes.contains(key)) {
+            section.complain(key, "stands in 'attributes' too");
+        }
+        entry.attributes[key] = value;
+    }
     for (const std::string& id : section.texts("depends_on")) entry.depends_on.push_back({id});
     return entry;
 }

@@ -26,6 +26,17 @@ bool is_tick(const streams::Record& record) {
     return false;
 }
 
+// The id of what ingest made itself and checked when it made it, from its header; "" for all else.
+// Its key is the domain already.
+std::string known_id(const streams::Record& record) {
+    const auto& topic = record.partition.topic;
+    if (topic != schemas::topics::kAlerts && topic != schemas::topics::kChanges) return {};
+    for (const auto& [name, value] : record.message.headers) {
+        if (name == schemas::topics::kHeaderEventId) return value;
+    }
+    return {};
+}
+
 // Of vigie.actions the agent needs what it did not say itself.
 bool concerns_agent(const schemas::Event& event) {
     const auto* action = std::get_if<schemas::ActionEvent>(&event.data);
@@ -59,17 +70,20 @@ Status SequenceStage::on_record(const streams::Record& record, streams::Context&
         if (record.partition.topic == schemas::topics::kAlerts) context.emit(std::move(out));
         return {};
     }
-    VIGIE_TRY_ASSIGN(const auto event, schemas::decode(record.message.value));
-    if (!concerns_agent(event)) return {};
-
-    VIGIE_TRY_ASSIGN(const auto seen, context.get("seen/" + event.meta.id.value));
+    std::string id = known_id(record);
+    if (id.empty()) {
+        VIGIE_TRY_ASSIGN(const auto event, schemas::decode(record.message.value));
+        if (!concerns_agent(event)) return {};
+        id = event.meta.id.value;
+        out.key = event.meta.domain.value;
+    }
+    VIGIE_TRY_ASSIGN(const auto seen, context.get("seen/" + id));
     if (seen) {
         duplicates_.add();
         return {};
     }
-    VIGIE_TRY(remember(event.meta.id.value, context.watermark(), context));
+    VIGIE_TRY(remember(id, context.watermark(), context));
     VIGIE_TRY(forget_old(context.watermark(), kForgottenPerIdMax, context));
-    out.key = event.meta.domain.value;
     out.headers.emplace_back(
         schemas::topics::kHeaderOrigin,
         fmt::format("{}@{}", streams::to_string(record.partition), record.offset));

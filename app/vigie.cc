@@ -14,12 +14,14 @@
 #include "app/outward.h"
 #include "app/pipeline.h"
 #include "app/section.h"
+#include "console/alertmanager_api.h"
 #include "console/api.h"
 #include "console/guard.h"
 #include "console/views.h"
 #include "core/rng.h"
 #include "core/step_guard.h"
 #include "core/system_rng.h"
+#include "http/frame_server.h"
 #include "http/server.h"
 #include "ingest/receivers.h"
 #include "ingest/ticker.h"
@@ -36,6 +38,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBeat{30'000};
+constexpr milliseconds kAlertViewWait{250};
 // Time stands still when no tick became durable for so long: the disk is full, for instance.
 constexpr int kTickAgeTicks = 5;
 constexpr milliseconds kTickAgeMin{10'000};
@@ -71,6 +74,7 @@ struct Vigie::Parts {
     Status open_kafka();
     Status start_pipeline();
     Status start_servers();
+    Status start_syslog();
     Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
                                                        const http::Router& router);
     Status publish(const schemas::ActionEvent& event);
@@ -80,6 +84,7 @@ struct Vigie::Parts {
     Status ready() const;
     Status agent_keeps_up() const;
     void run_views(const std::stop_token& stop);
+    void run_alert_view(const std::stop_token& stop);
     void run_ticker(const std::stop_token& stop);
     void stop(milliseconds wait_max);
 
@@ -102,14 +107,21 @@ struct Vigie::Parts {
     std::unique_ptr<ingest::Ticker> ticker;
     std::unique_ptr<console::Views> views;
     std::unique_ptr<console::Api> api;
+    std::unique_ptr<console::AlertView> alert_view;
+    std::unique_ptr<console::AlertmanagerApi> alertmanager_api;
     http::Router api_router;
     http::Router otlp_router;
     http::Router alertmanager_router;
     std::unique_ptr<streams::Thread> view_thread;
+    std::unique_ptr<streams::Thread> alert_view_thread;
     std::unique_ptr<streams::Thread> tick_thread;
     std::unique_ptr<http::Server> api_server;
     std::unique_ptr<http::Server> otlp_server;
     std::unique_ptr<http::Server> alertmanager_server;
+    std::unique_ptr<http::FrameServer> syslog_server;
+    std::unique_ptr<streams::Thread> syslog_thread;
+    std::unique_ptr<ingest::KubernetesWatch> kubernetes_watch;
+    std::unique_ptr<streams::Thread> kubernetes_thread;
 };
 
 // A switch that disappeared from an existing installation counts as on, also after a restart.
@@ -160,6 +172,8 @@ Status Vigie::Parts::start_pipeline() {
     Pipeline pipeline;
     pipeline.domain = config.domain;
     pipeline.detect = config.detect;
+    pipeline.foreign = {config.domain, config.foreign_topics, config.ingest.cloudevents,
+                        config.ingest.intake.decode};
     pipeline.make_act_stage = [this] { return outward->make_act_stage(); };
     pipeline.make_notify_stage = [this] { return outward->make_notify_stage(); };
     pipeline.set_kill_switch = [this](bool on) { return outward->kill_switch().set(on); };
@@ -184,15 +198,33 @@ Status Vigie::Parts::start_servers() {
     options.reload = [this] { return reload(); };
     api = std::make_unique<console::Api>(options, *views, *bus, clock, metrics, log);
 
+    alert_view = std::make_unique<console::AlertView>(console::AlertView::Options{}, *bus, clock,
+                                                      metrics, log);
+    console::AlertmanagerApi::Options alertmanager;
+    alertmanager.domain = config.domain;
+    alertmanager.token = config.api_token;
+    alertmanager_api = std::make_unique<console::AlertmanagerApi>(alertmanager, *alert_view, *bus,
+                                                                  clock, metrics, log);
+
     api->add_routes(api_router);
     receivers->add_remote_write(api_router);
     receivers->add_alertmanager_webhook(api_router);
+    receivers->add_alert_webhooks(api_router);
     receivers->add_github(api_router);
+    receivers->add_change_webhooks(api_router);
+    receivers->add_generic(api_router);
+    receivers->add_logs(api_router);
+    receivers->add_heartbeat(api_router);
     receivers->add_otlp(otlp_router);
     receivers->add_alertmanager(alertmanager_router);
+    alertmanager_api->add_routes(alertmanager_router);
 
     view_thread = std::make_unique<streams::Thread>(
         "views", [this](const std::stop_token& stop) { run_views(stop); });
+    if (config.alertmanager.enabled) {
+        alert_view_thread = std::make_unique<streams::Thread>(
+            "alert-view", [this](const std::stop_token& stop) { run_alert_view(stop); });
+    }
     tick_thread = std::make_unique<streams::Thread>(
         "ticker", [this](const std::stop_token& stop) { run_ticker(stop); });
     VIGIE_TRY_ASSIGN(api_server, start_server("api", config.api, api_router));
@@ -203,6 +235,35 @@ Status Vigie::Parts::start_servers() {
         VIGIE_TRY_ASSIGN(alertmanager_server,
                          start_server("alertmanager", config.alertmanager, alertmanager_router));
     }
+    if (auto expected = receivers->expected_heartbeats(); !expected.empty()) {
+        VIGIE_TRY(streams::append_and_wait(*bus, std::move(expected)));
+    }
+    if (kubernetes_watch = receivers->make_kubernetes_watch(); kubernetes_watch) {
+        kubernetes_thread = std::make_unique<streams::Thread>(
+            "kubernetes", [this](const std::stop_token& stop) { kubernetes_watch->run(stop); });
+    }
+    return start_syslog();
+}
+
+Status Vigie::Parts::start_syslog() {
+    const auto wanted = [](const Listen& listen) -> std::optional<http::FrameServer::Address> {
+        if (!listen.enabled) return std::nullopt;
+        return http::FrameServer::Address{listen.address, listen.port};
+    };
+    http::FrameServer::Options options;
+    options.name = "syslog";
+    options.udp = wanted(config.syslog_udp);
+    options.tcp = wanted(config.syslog_tcp);
+    options.tls = wanted(config.syslog_tls);
+    options.tls_files = config.tls;
+    if (!options.udp && !options.tcp && !options.tls) return {};
+    const auto deliver = [this](const std::vector<std::string>& frames, std::string remote,
+                                http::FrameServer::Done done) {
+        receivers->receive_syslog(frames, std::move(remote), std::move(done));
+    };
+    VIGIE_TRY_ASSIGN(syslog_server, http::FrameServer::open(options, deliver, metrics, log));
+    syslog_thread = std::make_unique<streams::Thread>(
+        "syslog", [this](const std::stop_token& stop) { syslog_server->run(stop); });
     return {};
 }
 
@@ -330,6 +391,15 @@ void Vigie::Parts::run_views(const std::stop_token& stop) {
     }
 }
 
+void Vigie::Parts::run_alert_view(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        if (const auto done = alert_view->step(kAlertViewWait); !done) {
+            log.warn("the view of alerts cannot read the log", {{"reason", done.error().message}});
+            streams::wait_for(milliseconds{500}, stop);
+        }
+    }
+}
+
 void Vigie::Parts::run_ticker(const std::stop_token& stop) {
     Gauge& kill_switch_on = metrics.gauge(kKillSwitchOn);
     while (!stop.stop_requested()) {
@@ -351,8 +421,11 @@ void Vigie::Parts::stop(milliseconds wait_max) {
         const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock.steady());
         server->drain(std::max(left, milliseconds{0}));
     }
+    kubernetes_thread.reset();
+    syslog_thread.reset();
     tick_thread.reset();
     view_thread.reset();
+    alert_view_thread.reset();
     if (runtime) runtime->stop();
     // Outcomes of calls under way are still published.
     if (outward) outward->stop();

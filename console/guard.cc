@@ -55,10 +55,7 @@ std::optional<http::Response> refusal_of_change(const http::Request& request,
     if (const auto reason = reason_against_browser(request, !token.empty())) {
         return http::Response::json(403, render_error(*reason));
     }
-    if (token.empty() ||
-        http::equal_constant_time("Bearer " + token, request.header("authorization"))) {
-        return std::nullopt;
-    }
+    if (http::authorized(token, request.header("authorization"))) return std::nullopt;
     auto response = http::Response::json(401, render_error("the bearer token is missing or wrong"));
     response.headers.emplace_back("www-authenticate", "Bearer");
     return response;

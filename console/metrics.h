@@ -2,7 +2,7 @@
 
 #include "core/metrics.h"
 
-// What the console tells about itself. Label `topic` is one of the two that it follows.
+// What the console tells about itself. Label `topic` is one of those that it follows.
 namespace vigie::console::metrics {
 
 inline constexpr MetricName kRecords{"vigie_console_view_records_total",
@@ -15,6 +15,11 @@ inline constexpr MetricName kIncidents{"vigie_console_view_incidents", "Incident
 inline constexpr MetricName kEvicted{
     "vigie_console_evicted_entries_total",
     "Incidents and audit entries forgotten because the view is full, by topic."};
+inline constexpr MetricName kAlerts{"vigie_console_alerts",
+                                    "Alerts that Alertmanager's API shows as firing."};
+inline constexpr MetricName kAlertsRefused{"vigie_console_refused_alerts_total",
+                                           "Alerts that Alertmanager's API does not show because "
+                                           "there are too many; incidents have them."};
 inline constexpr MetricName kDecisions{"vigie_console_decisions_total",
                                        "Decisions made durable, by kind."};
 inline constexpr MetricName kDecisionsRefused{"vigie_console_refused_decisions_total",

@@ -16,12 +16,6 @@ using schemas::IncidentState;
 
 namespace {
 
-bool is_tick(const streams::Message& message) {
-    return std::any_of(message.headers.begin(), message.headers.end(), [](const auto& header) {
-        return header.first == topics::kHeaderKind && header.second == topics::kKindTick;
-    });
-}
-
 bool is_over(const schemas::Incident& incident) {
     return incident.state == IncidentState::kResolved || incident.state == IncidentState::kReviewed;
 }
@@ -45,9 +39,11 @@ std::vector<IncidentPtr> View::newest_first() const {
 
 Views::Views(Options options, const streams::Bus& bus, MetricsRegistry& metrics, Log& log)
     : options_(options),
-      bus_(bus),
       metrics_(metrics),
       log_(log),
+      follower_({{std::string(topics::kIncidents), 0},
+                 {std::string(topics::kAudit), static_cast<std::int64_t>(options.audit_max)}},
+                bus, metrics),
       published_(std::make_shared<const View>()) {}
 
 std::shared_ptr<const View> Views::view() const {
@@ -55,32 +51,14 @@ std::shared_ptr<const View> Views::view() const {
     return published_;
 }
 
-Status Views::find_sources() {
-    std::vector<Source> sources;
-    for (const auto topic : {topics::kIncidents, topics::kAudit}) {
-        VIGIE_TRY_ASSIGN(const auto partitions, bus_.partition_count(topic));
-        for (std::int32_t i = 0; i < partitions; ++i) {
-            const streams::Partition partition{std::string(topic), i};
-            streams::Offset from = 0;
-            if (topic == topics::kAudit) {
-                // Years of it are kept, and older entries would be forgotten again at once.
-                VIGIE_TRY_ASSIGN(const auto range, bus_.range(partition));
-                const auto shown = static_cast<streams::Offset>(options_.audit_max);
-                from = std::max(range.begin, range.end - shown);
-            }
-            sources.push_back({partition, from});
-        }
-    }
-    sources_ = std::move(sources);
-    return {};
-}
-
 Result<std::size_t> Views::step(const streams::PollLimits& limits) {
-    if (sources_.empty()) VIGIE_TRY(find_sources());
     const bool announce = next_.caught_up;
-    const auto records = read_all(limits);
+    // Before the end was reached, it is asked whether this is it and not waited for more.
+    const streams::PollLimits now{limits.records_max, std::chrono::milliseconds{0}};
+    const auto records = follower_.read(next_.caught_up ? limits : now,
+                                        [this](const auto& record) { apply(record); });
     if (records && !next_.caught_up) {
-        VIGIE_TRY_ASSIGN(next_.caught_up, at_end());
+        VIGIE_TRY_ASSIGN(next_.caught_up, follower_.at_end());
         dirty_ = dirty_ || next_.caught_up;
     }
     if (dirty_) publish();
@@ -92,19 +70,6 @@ Result<std::size_t> Views::step(const streams::PollLimits& limits) {
     return records;
 }
 
-// Each partition is looked at without waiting; only when all are quiet is one of them waited for,
-// so that a quiet audit does not hold back a new incident.
-Result<std::size_t> Views::read_all(const streams::PollLimits& limits) {
-    std::size_t records = 0;
-    for (auto& source : sources_) {
-        VIGIE_TRY_ASSIGN(const auto n,
-                         read(source, {limits.records_max, std::chrono::milliseconds{0}}));
-        records += n;
-    }
-    if (records > 0 || !next_.caught_up) return records;
-    return read(sources_.front(), limits);
-}
-
 void Views::publish() {
     evict();
     metrics_.gauge(metrics::kIncidents).set(static_cast<double>(next_.incidents.size()));
@@ -114,22 +79,7 @@ void Views::publish() {
     published_ = published;
 }
 
-Result<std::size_t> Views::read(Source& source, const streams::PollLimits& limits) {
-    auto records = bus_.read(source.partition, source.next, limits);
-    if (!records) {
-        metrics_.counter(metrics::kReadsFailed, {{"topic", source.partition.topic}}).add();
-        return fail(std::move(records).error().in("read " + streams::to_string(source.partition)));
-    }
-    for (const auto& record : *records) {
-        apply(record);
-        source.next = record.offset + 1;
-    }
-    metrics_.counter(metrics::kRecords, {{"topic", source.partition.topic}}).add(records->size());
-    return records->size();
-}
-
 void Views::apply(const streams::Record& record) {
-    if (is_tick(record.message)) return;
     const std::string& topic = record.partition.topic;
     auto event = schemas::decode(record.message.value);
     const bool is_incident = event && topic == topics::kIncidents &&
@@ -171,20 +121,6 @@ void Views::evict() {
     for (const auto& incident : order) next_.incidents.erase(incident->id.value);
     metrics_.counter(metrics::kEvicted, {{"topic", std::string(topics::kIncidents)}})
         .add(order.size());
-}
-
-Result<bool> Views::at_end() const {
-    for (const auto& source : sources_) {
-        VIGIE_TRY_ASSIGN(const auto range, bus_.range(source.partition));
-        // What retention took away is not waited for.
-        const auto next = std::max(source.next, range.begin);
-        if (next >= range.end) continue;
-        // There may be holes only.
-        VIGIE_TRY_ASSIGN(const auto rest,
-                         bus_.read(source.partition, next, {1, std::chrono::milliseconds{0}}));
-        if (!rest.empty()) return false;
-    }
-    return true;
 }
 
 }  // namespace vigie::console

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "console/follower.h"
 #include "core/id.h"
 #include "core/log.h"
 #include "core/metrics.h"
@@ -66,26 +67,16 @@ public:
     std::shared_ptr<const View> view() const;
 
 private:
-    struct Source {
-        streams::Partition partition;
-        streams::Offset next = 0;
-    };
-
-    Status find_sources();
-    Result<std::size_t> read_all(const streams::PollLimits& limits);
-    Result<std::size_t> read(Source& source, const streams::PollLimits& limits);
     void apply(const streams::Record& record);
     void evict();
-    Result<bool> at_end() const;
     void publish();
 
     const Options options_;
-    const streams::Bus& bus_;
     MetricsRegistry& metrics_;
     Log& log_;
     OnChange on_change_;
     // Owned by the thread that calls step().
-    std::vector<Source> sources_;
+    Follower follower_;
     View next_;           // Holds everything that was read, also when a later read failed.
     bool dirty_ = false;  // next_ has something that is not published.
     std::map<std::string, IncidentPtr, std::less<>> changed_;

@@ -52,4 +52,12 @@ std::string one_line(std::string_view text, std::size_t bytes_max) {
     return out;
 }
 
+std::string link_or_nothing(std::string_view text) {
+    const bool link = text.starts_with("https://") || text.starts_with("http://");
+    const bool clean = std::none_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f;
+    });
+    return link && clean && text.size() <= 2048 ? std::string(text) : std::string();
+}
+
 }  // namespace vigie

@@ -16,4 +16,8 @@ std::string redact(std::string_view text, std::span<const std::string> secrets);
 // for people.
 std::string one_line(std::string_view text, std::size_t bytes_max);
 
+// The text when it is an http or https URL of at most 2048 bytes without blanks, else "": nothing
+// else may become a link.
+std::string link_or_nothing(std::string_view text);
+
 }  // namespace vigie

@@ -76,8 +76,10 @@ Result<bhttp::request<bhttp::string_body>> make_message(const ClientRequest& req
 // One request from beginning to end, in the caller's thread.
 class Call {
 public:
-    Call(const ClientOptions& options, Url url, bhttp::request<bhttp::string_body> message)
+    Call(const ClientOptions& options, Url url, bhttp::request<bhttp::string_body> message,
+         const OnBytes* on_bytes)
         : options_(options),
+          on_bytes_(on_bytes),
           url_(std::move(url)),
           peer_(fmt::format("{}:{}", url_.host, url_.port)),
           message_(std::move(message)),
@@ -94,13 +96,16 @@ private:
     void on_handshake(error_code error);
     void write();
     void read();
+    void read_piece();
     void on_read(error_code error);
 
+    void start_total_timer();
     void end(ErrorKind kind, std::string message);
     template <class Then>
     void start_timer(Timer& timer, std::chrono::milliseconds after, Then then);
 
     const ClientOptions& options_;
+    const OnBytes* const on_bytes_;  // nullptr: the answer is wanted whole.
     const Url url_;
     const std::string peer_;  // For messages: the path may hold a secret.
     const bhttp::request<bhttp::string_body> message_;
@@ -158,11 +163,15 @@ void Call::start_timer(Timer& timer, std::chrono::milliseconds after, Then then)
     });
 }
 
-void Call::start() {
+void Call::start_total_timer() {
     start_timer(total_timer_, options_.total_timeout, [this] {
         end(ErrorKind::kUnavailable, fmt::format("no complete answer from {} within {}", peer_,
                                                  to_string(options_.total_timeout)));
     });
+}
+
+void Call::start() {
+    start_total_timer();
     start_timer(connect_timer_, options_.connect_timeout, [this] {
         end(ErrorKind::kUnavailable, fmt::format("no connection to {} within {}", peer_,
                                                  to_string(options_.connect_timeout)));
@@ -262,8 +271,27 @@ void Call::read() {
     // body is in the same packet as the headers.
     bhttp::async_read_header(*stream_, buffer_, *parser_, [this](error_code error, std::size_t) {
         if (error || outcome_) return on_read(error);
+        if (on_bytes_ != nullptr && parser_->get().result_int() / 100 == 2) {
+            parser_->body_limit(boost::none);
+            return read_piece();
+        }
         bhttp::async_read(*stream_, buffer_, *parser_,
                           [this](error_code failed, std::size_t) { on_read(failed); });
+    });
+}
+
+void Call::read_piece() {
+    if (parser_->is_done()) return on_read({});
+    bhttp::async_read_some(*stream_, buffer_, *parser_, [this](error_code error, std::size_t) {
+        if (outcome_) return;
+        std::string piece;
+        piece.swap(parser_->get().body());
+        start_total_timer();
+        if (!piece.empty() && !(*on_bytes_)(piece)) {
+            return end(ErrorKind::kCancelled, fmt::format("request to {} was stopped", peer_));
+        }
+        if (error) return on_read(error);
+        read_piece();
     });
 }
 
@@ -299,8 +327,10 @@ std::unexpected<ClientError> not_sent(Error error) {
 
 }  // namespace
 
-std::expected<Response, ClientError> send(const ClientRequest& request,
-                                          const ClientOptions& options,
+namespace {
+
+std::expected<Response, ClientError> call(const ClientRequest& request,
+                                          const ClientOptions& options, const OnBytes* on_bytes,
                                           const std::stop_token& stop) {
     auto url = parse_url(request.url);
     if (!url) return not_sent(std::move(url).error());
@@ -319,13 +349,28 @@ std::expected<Response, ClientError> send(const ClientRequest& request,
         if (!context) return not_sent(std::move(context).error());
         tls = *std::move(context);
     }
-    std::unique_ptr<Call> call;
+    std::unique_ptr<Call> made;
     try {
-        call = std::make_unique<Call>(options, *std::move(url), *std::move(message));
+        made = std::make_unique<Call>(options, *std::move(url), *std::move(message), on_bytes);
     } catch (const std::exception& error) {  // No file descriptor left.
         return not_sent({ErrorKind::kUnavailable, fmt::format("request: {}", error.what())});
     }
-    return call->run(std::move(tls), std::move(pin), stop);
+    return made->run(std::move(tls), std::move(pin), stop);
+}
+
+}  // namespace
+
+std::expected<Response, ClientError> send(const ClientRequest& request,
+                                          const ClientOptions& options,
+                                          const std::stop_token& stop) {
+    return call(request, options, nullptr, stop);
+}
+
+std::expected<Response, ClientError> send_and_stream(const ClientRequest& request,
+                                                     const ClientOptions& options,
+                                                     const OnBytes& on_bytes,
+                                                     const std::stop_token& stop) {
+    return call(request, options, &on_bytes, stop);
 }
 
 }  // namespace vigie::http

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -62,5 +63,14 @@ struct ClientError {
 std::expected<Response, ClientError> send(const ClientRequest& request,
                                           const ClientOptions& options,
                                           const std::stop_token& stop = {});
+
+// The same for an answer that has no end, such as a watch: `on_bytes` gets the body of a 2xx answer
+// in pieces, on the calling thread, and says whether it wants more. `total_timeout` counts from the
+// last piece. The result has the status and no body; that of another status is whole.
+using OnBytes = std::function<bool(std::string_view)>;
+std::expected<Response, ClientError> send_and_stream(const ClientRequest& request,
+                                                     const ClientOptions& options,
+                                                     const OnBytes& on_bytes,
+                                                     const std::stop_token& stop = {});
 
 }  // namespace vigie::http

@@ -14,6 +14,12 @@ inline constexpr MetricName kConnections{"vigie_http_connections", "Connections 
 // tls_handshake, websocket_slow, answer_lost, answer_invalid.
 inline constexpr MetricName kRefusedTotal{"vigie_http_refused_total",
                                           "Requests and connections that were refused, by reason."};
+inline constexpr MetricName kFramesTotal{"vigie_http_frames_total",
+                                         "Messages of streams and datagrams that were taken."};
+inline constexpr MetricName kFramesCut{"vigie_http_cut_frames_total",
+                                       "Messages of streams that were too long, and cut."};
+inline constexpr MetricName kFramesDropped{"vigie_http_dropped_frames_total",
+                                           "Datagrams that could not be taken, by reason."};
 inline constexpr MetricName kAcceptFailuresTotal{"vigie_http_accept_failures_total",
                                                  "Connections the machine could not accept."};
 

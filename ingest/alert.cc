@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/redact.h"
+#include "schemas/alert_json.h"
 #include "schemas/json.h"
 
 namespace vigie::ingest {
@@ -35,18 +36,14 @@ constexpr std::array kSeverityWords{
     SeverityWord{"error", schemas::Severity::kCritical},
     SeverityWord{"emergency", schemas::Severity::kCritical},
     SeverityWord{"fatal", schemas::Severity::kCritical},
+    SeverityWord{"high", schemas::Severity::kCritical},
+    SeverityWord{"disaster", schemas::Severity::kCritical},
+    SeverityWord{"low", schemas::Severity::kInfo},
+    SeverityWord{"ok", schemas::Severity::kInfo},
     SeverityWord{"none", schemas::Severity::kInfo},
     SeverityWord{"informational", schemas::Severity::kInfo},
     SeverityWord{"notice", schemas::Severity::kInfo},
 };
-
-schemas::Severity severity_of(std::string_view word) {
-    if (const auto known = schemas::parse_severity(word)) return *known;
-    const auto* const found =
-        std::find_if(kSeverityWords.begin(), kSeverityWords.end(),
-                     [&](const SeverityWord& entry) { return entry.word == word; });
-    return found == kSeverityWords.end() ? schemas::Severity::kWarning : found->severity;
-}
 
 Result<Labels> labels_at(const Json& alert, const char* member,
                          const schemas::DecodeLimits& limits) {
@@ -100,11 +97,11 @@ std::string first_of(const Labels& annotations, std::initializer_list<std::strin
     return std::string(otherwise);
 }
 
-// Fills firing, starts_at and ends_at.
-Status set_times(const Json& json, Protocol protocol, EventTime now, schemas::Alert& alert) {
-    VIGIE_TRY_ASSIGN(const auto starts_at, time_at(json, "startsAt"));
-    VIGIE_TRY_ASSIGN(alert.ends_at, time_at(json, "endsAt"));
-    alert.starts_at = starts_at.value_or(alert.ends_at.value_or(now));
+// Sets the times, and by them whether a posted alert fires.
+Status set_times(std::optional<EventTime> starts_at, std::optional<EventTime> ends_at,
+                 Protocol protocol, EventTime now, schemas::Alert& alert) {
+    alert.ends_at = ends_at;
+    alert.starts_at = starts_at.value_or(ends_at.value_or(now));
     if (alert.ends_at && *alert.ends_at < alert.starts_at) {
         return fail(ErrorKind::kInvalid, "start time must be before end time");
     }
@@ -113,8 +110,12 @@ Status set_times(const Json& json, Protocol protocol, EventTime now, schemas::Al
     if (protocol == Protocol::kPosted) {
         if (!alert.ends_at) alert.ends_at = now + kResolveTimeout;
         alert.firing = *alert.ends_at > now;
-        return {};
     }
+    return {};
+}
+
+// Whether a notified alert fires is what its status says.
+Status set_status(const Json& json, EventTime now, schemas::Alert& alert) {
     const auto status = schemas::string_at(json, "/status");
     if (status != "firing" && status != "resolved") {
         return fail(ErrorKind::kInvalid, "status is neither firing nor resolved");
@@ -128,6 +129,16 @@ Status set_times(const Json& json, Protocol protocol, EventTime now, schemas::Al
     return {};
 }
 
+// What follows from labels and annotations.
+void derive(schemas::Alert& alert) {
+    alert.fingerprint = alert_fingerprint(alert.labels);
+    alert.name = schemas::label(alert.labels, "alertname");
+    if (alert.name.empty()) alert.name = "unnamed";
+    alert.severity = severity_of(schemas::label(alert.labels, "severity"));
+    alert.entity = schemas::entity_of(alert.labels);
+    alert.summary = first_of(alert.annotations, {"summary", "message", "description"}, alert.name);
+}
+
 Result<schemas::Alert> read_alert(const Json& json, Protocol protocol, EventTime now,
                                   const schemas::DecodeLimits& limits) {
     if (!json.is_object()) return fail(ErrorKind::kInvalid, "the alert is not an object");
@@ -137,15 +148,53 @@ Result<schemas::Alert> read_alert(const Json& json, Protocol protocol, EventTime
     if (alert.labels.empty()) {
         return fail(ErrorKind::kInvalid, "at least one label pair required");
     }
-    VIGIE_TRY(set_times(json, protocol, now, alert));
-    alert.fingerprint = alert_fingerprint(alert.labels);
-    alert.name = schemas::label(alert.labels, "alertname");
-    if (alert.name.empty()) alert.name = "unnamed";
-    alert.severity = severity_of(schemas::label(alert.labels, "severity"));
-    alert.entity = schemas::entity_of(alert.labels);
-    alert.summary = first_of(alert.annotations, {"summary", "message", "description"}, alert.name);
-    alert.url = link_or_nothing(schemas::string_at(json, "/generatorURL").value_or(""));
+    VIGIE_TRY_ASSIGN(const auto starts_at, time_at(json, "startsAt"));
+    VIGIE_TRY_ASSIGN(const auto ends_at, time_at(json, "endsAt"));
+    VIGIE_TRY(set_times(starts_at, ends_at, protocol, now, alert));
+    if (protocol == Protocol::kNotification) VIGIE_TRY(set_status(json, now, alert));
+    derive(alert);
+    for (const auto* member : {"/generatorURL", "/panelURL", "/dashboardURL"}) {
+        if (alert.url.empty())
+            alert.url = link_or_nothing(schemas::string_at(json, member).value_or(""));
+    }
     return alert;
+}
+
+// The same of an alert that was read without a tree. Absent when its words are for the general
+// reader to refuse.
+std::optional<schemas::Alert> usual_alert(schemas::PostedAlert posted, EventTime now) {
+    const auto time_of = [](const std::string& text) -> Result<std::optional<EventTime>> {
+        if (text.empty()) return std::nullopt;
+        VIGIE_TRY_ASSIGN(const auto at, parse_rfc3339(text));
+        if (at <= EventTime{}) return std::nullopt;
+        return at;
+    };
+    const auto starts_at = time_of(posted.starts_at);
+    const auto ends_at = time_of(posted.ends_at);
+    schemas::Alert alert;
+    if (!starts_at || !ends_at || posted.labels.empty() ||
+        !set_times(*starts_at, *ends_at, Protocol::kPosted, now, alert)) {
+        return std::nullopt;
+    }
+    alert.labels = std::move(posted.labels);
+    alert.annotations = std::move(posted.annotations);
+    derive(alert);
+    alert.url = link_or_nothing(posted.url);
+    return alert;
+}
+
+std::optional<PostedAlerts> usual_alerts(std::string_view body, EventTime now,
+                                         const schemas::DecodeLimits& limits) {
+    auto posted = schemas::read_posted_alerts(body, limits);
+    if (!posted) return std::nullopt;
+    PostedAlerts alerts;
+    alerts.alerts.reserve(posted->size());
+    for (auto& one : *posted) {
+        auto alert = usual_alert(std::move(one), now);
+        if (!alert) return std::nullopt;
+        alerts.alerts.push_back(*std::move(alert));
+    }
+    return alerts;
 }
 
 Status check_count(const Json& list, const schemas::DecodeLimits& limits) {
@@ -155,6 +204,14 @@ Status check_count(const Json& list, const schemas::DecodeLimits& limits) {
 }
 
 }  // namespace
+
+schemas::Severity severity_of(std::string_view word) {
+    if (const auto known = schemas::parse_severity(word)) return *known;
+    const auto* const found =
+        std::find_if(kSeverityWords.begin(), kSeverityWords.end(),
+                     [&](const SeverityWord& entry) { return entry.word == word; });
+    return found == kSeverityWords.end() ? schemas::Severity::kWarning : found->severity;
+}
 
 std::string alert_fingerprint(const Labels& labels) {
     constexpr char kSeparator = '\xff';
@@ -170,6 +227,7 @@ std::string alert_fingerprint(const Labels& labels) {
 
 Result<PostedAlerts> parse_posted_alerts(std::string_view body, EventTime now,
                                          const schemas::DecodeLimits& limits) {
+    if (auto usual = usual_alerts(body, now, limits)) return *std::move(usual);
     VIGIE_TRY_ASSIGN(const Json list, schemas::parse_json(body));
     if (!list.is_array()) return fail(ErrorKind::kInvalid, "the body is not a list of alerts");
     VIGIE_TRY(check_count(list, limits));
@@ -186,11 +244,14 @@ Result<PostedAlerts> parse_posted_alerts(std::string_view body, EventTime now,
     return posted;
 }
 
-Result<std::vector<schemas::Alert>> parse_notification(std::string_view body, EventTime now,
+Result<std::vector<schemas::Alert>> parse_notification(std::string_view body, NotificationKind kind,
+                                                       EventTime now,
                                                        const schemas::DecodeLimits& limits) {
     VIGIE_TRY_ASSIGN(const Json json, schemas::parse_json(body));
-    if (schemas::string_at(json, "/version") != "4") {
-        return fail(ErrorKind::kInvalid, "the notification is not of version 4");
+    const std::string_view version = kind == NotificationKind::kGrafana ? "1" : "4";
+    if (schemas::string_at(json, "/version") != version) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("the notification is not of version {}", version));
     }
     const Json* const list = schemas::find(json, "/alerts");
     if (list == nullptr || !list->is_array()) {

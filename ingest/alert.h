@@ -31,11 +31,16 @@ struct PostedAlerts {
 Result<PostedAlerts> parse_posted_alerts(std::string_view body, EventTime now,
                                          const schemas::DecodeLimits& limits);
 
-// An Alertmanager's webhook, version 4: whether an alert is resolved is what its "status" says.
-// kInvalid with the first thing that is wrong, "alert 3: labels is not an object", for a body
-// of which not every alert can be used.
-Result<std::vector<schemas::Alert>> parse_notification(std::string_view body, EventTime now,
+// The webhook of an Alertmanager, version 4, or of Grafana, which has the same alerts in it:
+// whether one is resolved is what its "status" says. kInvalid with the first thing that is wrong,
+// "alert 3: labels is not an object", for a body of which not every alert can be used.
+enum class NotificationKind : std::uint8_t { kAlertmanager, kGrafana };
+Result<std::vector<schemas::Alert>> parse_notification(std::string_view body, NotificationKind kind,
+                                                       EventTime now,
                                                        const schemas::DecodeLimits& limits);
+
+// Our severity of the words that rule collections and other senders use; warning of an unknown one.
+schemas::Severity severity_of(std::string_view word);
 
 // Equal for a repetition that says nothing new, different when the end moves.
 EventId alert_event_id(const schemas::Alert& alert);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "http/signature.h"
 #include "ingest/alert.h"
 #include "ingest/metrics.h"
 #include "ingest/receivers.h"
@@ -24,9 +25,16 @@ http::Response refusal_answer(int status, std::string_view reason) {
     return http::Response::json(status, schemas::dump_json(Json(std::string(reason))));
 }
 
-void receive(const std::shared_ptr<Intake>& intake, http::Request request, http::Respond respond) {
+void receive(const std::shared_ptr<Intake>& intake, const std::string& token,
+             const HeartbeatOptions& heartbeats, http::Request request, http::Respond respond) {
     auto arrival = intake->arrive(kSource, std::move(request), std::move(respond), refusal_answer);
     if (!arrival) return;
+    if (!http::authorized(token, arrival->request.header("authorization"))) {
+        Refusal refusal{401, "token", "the token is missing or wrong", false};
+        refusal.headers.emplace_back("www-authenticate", "Bearer");
+        intake->refuse(*arrival, refusal);
+        return;
+    }
     if (media_type(arrival->request.header("content-type")) != "application/json") {
         intake->refuse(*arrival, {415, "encoding", "the content type is not application/json"});
         return;
@@ -43,11 +51,14 @@ void receive(const std::shared_ptr<Intake>& intake, http::Request request, http:
     }
     std::vector<streams::Message> messages;
     for (auto& alert : posted->alerts) {
+        if (auto beat = take_watchdog(alert, heartbeats, intake->now())) {
+            messages.push_back(heartbeat_message(*intake, *std::move(beat)));
+        }
         EventId id = alert_event_id(alert);
         messages.push_back(intake->event_message(topics::kAlerts, "/ingest/alertmanager",
                                                  std::move(id), std::move(alert)));
     }
-    const std::size_t items = messages.size();
+    const std::size_t items = posted->alerts.size();
     if (posted->refused == 0) {
         intake->append(*std::move(arrival), std::move(messages), items, {200, {}, ""});
         return;
@@ -59,31 +70,13 @@ void receive(const std::shared_ptr<Intake>& intake, http::Request request, http:
                    refusal_answer(400, posted->errors));
 }
 
-std::string status_body(EventTime started) {
-    const Json body{
-        {"cluster", {{"status", "disabled"}, {"peers", Json::array()}}},
-        {"config", {{"original", "# Vigie routes alerts itself: see its own configuration.\n"}}},
-        {"uptime", to_rfc3339(started)},
-        {"versionInfo",
-         {{"version", "vigie"},
-          {"revision", ""},
-          {"branch", ""},
-          {"buildUser", ""},
-          {"buildDate", ""},
-          {"goVersion", ""}}}};
-    return schemas::dump_json(body);
-}
-
 }  // namespace
 
 void Receivers::add_alertmanager(http::Router& router) const {
     router.add("POST", "/api/v2/alerts",
-               [intake = intake_](http::Request request, http::Respond respond) {
-                   receive(intake, std::move(request), std::move(respond));
-               });
-    router.add("GET", "/api/v2/status",
-               [body = status_body(started_)](const http::Request&, const http::Respond& respond) {
-                   respond(http::Response::json(200, body));
+               [intake = intake_, token = options_.alertmanager_token,
+                heartbeats = options_.heartbeats](http::Request request, http::Respond respond) {
+                   receive(intake, token, heartbeats, std::move(request), std::move(respond));
                });
     for (const char* path : {"/-/healthy", "/-/ready"}) {
         router.add("GET", path, [](const http::Request&, const http::Respond& respond) {

@@ -1,60 +1,27 @@
 #include "ingest/github_change.h"
+#include "schemas/json_fields.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "core/redact.h"
-#include "ingest/intake.h"
-#include "schemas/json.h"
-
 namespace vigie::ingest {
+
+using schemas::fields::first_line_at;
+using schemas::fields::first_link;
+using schemas::fields::first_text;
+using schemas::fields::first_time;
+using schemas::fields::required_integer;
+using schemas::fields::required_text;
+using schemas::fields::text_at;
 
 using schemas::Change;
 using schemas::ChangeKind;
 using schemas::Json;
 
 namespace {
-
-constexpr std::size_t kTextBytesMax = 500;
-
-std::string text_at(const Json& json, std::string_view pointer) {
-    return one_line(schemas::string_at(json, pointer).value_or(""), kTextBytesMax);
-}
-
-std::string first_line_at(const Json& json, std::string_view pointer) {
-    const std::string text = schemas::string_at(json, pointer).value_or("");
-    return one_line(std::string_view(text).substr(0, text.find('\n')), kTextBytesMax);
-}
-
-std::string first_text(const Json& json, std::initializer_list<std::string_view> pointers) {
-    for (const auto pointer : pointers) {
-        if (auto text = text_at(json, pointer); !text.empty()) return text;
-    }
-    return {};
-}
-
-std::string first_link(const Json& json, std::initializer_list<std::string_view> pointers) {
-    for (const auto pointer : pointers) {
-        const auto text = schemas::string_at(json, pointer).value_or("");
-        if (auto link = link_or_nothing(text); !link.empty()) return link;
-    }
-    return {};
-}
-
-EventTime time_at(const Json& json, std::string_view pointer, EventTime now) {
-    const auto text = schemas::string_at(json, pointer);
-    if (!text) return now;
-    const auto at = parse_rfc3339(*text);
-    return at ? std::min(*at, now) : now;
-}
-
-Result<std::int64_t> required_integer(const Json& json, std::string_view pointer) {
-    const auto number = schemas::integer_at(json, pointer);
-    if (!number) return fail(ErrorKind::kInvalid, fmt::format("{} is not a number", pointer));
-    return *number;
-}
 
 // A deployment's payload is an object, or a string that holds one.
 Json deployment_payload(const Json& body) {
@@ -88,8 +55,8 @@ Result<std::optional<Change>> deployment(const Json& body, Change change, EventT
         first_text(body, {"/deployment_status/environment", "/deployment/environment"});
     change.actor = first_text(body, {"/deployment/creator/login", "/sender/login"});
     change.status = is_status ? text_at(body, "/deployment_status/state") : "created";
-    change.at =
-        time_at(body, is_status ? "/deployment_status/created_at" : "/deployment/created_at", now);
+    change.at = first_time(
+        body, {is_status ? "/deployment_status/created_at" : "/deployment/created_at"}, now);
     change.url = first_link(body, {"/deployment_status/log_url", "/deployment_status/target_url",
                                    "/workflow_run/html_url", "/repository/html_url"});
     const std::string described = first_line_at(body, "/deployment/description");
@@ -124,12 +91,74 @@ Result<std::optional<Change>> workflow_run(const Json& body, Change change, Even
     change.status = first_text(body, {"/workflow_run/conclusion", "/workflow_run/status"});
     change.version = text_at(body, "/workflow_run/head_sha");
     change.actor = first_text(body, {"/workflow_run/actor/login", "/sender/login"});
-    change.at = time_at(body, "/workflow_run/updated_at", now);
+    change.at = first_time(body, {"/workflow_run/updated_at"}, now);
     change.url = first_link(body, {"/workflow_run/html_url", "/repository/html_url"});
     change.summary = fmt::format("workflow {} on {}: {}", text_at(body, "/workflow_run/name"),
                                  text_at(body, "/workflow_run/head_branch"), change.status);
     return change;
 }
+
+Change describe_pull_request(const Json& body, Change change, EventTime now) {
+    change.kind = ChangeKind::kCommit;
+    const bool merged = schemas::bool_at(body, "/pull_request/merged").value_or(false);
+    change.key += fmt::format("pull_request:{}", text_at(body, "/pull_request/number"));
+    change.status = merged ? "merged" : text_at(body, "/action");
+    change.version =
+        first_text(body, {merged ? "/pull_request/merge_commit_sha" : "/pull_request/head/sha",
+                          "/pull_request/head/sha"});
+    change.actor = first_text(body, {"/sender/login", "/pull_request/user/login"});
+    change.at = first_time(body, {"/pull_request/updated_at"}, now);
+    change.url = first_link(body, {"/pull_request/html_url"});
+    change.summary = fmt::format("pull request {} {}: {}", text_at(body, "/pull_request/number"),
+                                 change.status, first_line_at(body, "/pull_request/title"));
+    return change;
+}
+
+Result<std::optional<Change>> pull_request(const Json& body, const Change& change, EventTime now) {
+    VIGIE_TRY(required_integer(body, "/pull_request/number"));
+    // Labels, reviewers and comments change nothing that runs.
+    const auto action = text_at(body, "/action");
+    const bool of_interest = action == "opened" || action == "reopened" || action == "closed" ||
+                             action == "synchronize" || action == "ready_for_review";
+    if (!of_interest) return std::nullopt;
+    return describe_pull_request(body, change, now);
+}
+
+// A job of a workflow and a check of a commit: /KIND/id, name, status, conclusion, head_sha.
+Result<std::optional<Change>> run(const Json& body, std::string_view kind, Change change,
+                                  EventTime now) {
+    const Json* const found = schemas::find(body, fmt::format("/{}", kind));
+    if (found == nullptr) return fail(ErrorKind::kInvalid, fmt::format("/{} is missing", kind));
+    VIGIE_TRY_ASSIGN(const auto id, required_integer(body, fmt::format("/{}/id", kind)));
+    const Json& job = *found;
+    change.kind = kind == "check_run" ? ChangeKind::kTestRun : ChangeKind::kBuild;
+    change.key += fmt::format("{}:{}", kind, id);
+    change.status = first_text(job, {"/conclusion", "/status"});
+    change.version = text_at(job, "/head_sha");
+    change.actor = text_at(body, "/sender/login");
+    change.at = first_time(job, {"/completed_at", "/started_at", "/created_at"}, now);
+    change.url = first_link(job, {"/html_url", "/details_url"});
+    change.summary = fmt::format("{} {}: {}", kind == "check_run" ? "check" : "job",
+                                 text_at(job, "/name"), change.status);
+    return change;
+}
+
+Result<std::optional<Change>> release(const Json& body, Change change, EventTime now) {
+    VIGIE_TRY_ASSIGN(const auto id, required_integer(body, "/release/id"));
+    VIGIE_TRY_ASSIGN(change.version, required_text(body, "/release/tag_name"));
+    change.kind = ChangeKind::kBuild;
+    change.key += fmt::format("release:{}", id);
+    change.status = text_at(body, "/action");
+    change.actor = first_text(body, {"/release/author/login", "/sender/login"});
+    change.at = first_time(body, {"/release/published_at", "/release/created_at"}, now);
+    change.url = first_link(body, {"/release/html_url"});
+    change.summary = fmt::format("release {} {}", change.version, change.status);
+    return change;
+}
+
+constexpr std::array<std::string_view, 8> kEvents{
+    "push",         "deployment", "deployment_status", "workflow_run",
+    "workflow_job", "check_run",  "pull_request",      "release"};
 
 EntityId entity_of_repository(const std::string& full_name, const std::string& name,
                               const RepositoryEntities& entities) {
@@ -146,9 +175,7 @@ Result<std::optional<Change>> parse_github_event(std::string_view event, std::st
                                                  EventTime now) {
     VIGIE_TRY_ASSIGN(const Json body, schemas::parse_json(text));
     if (!body.is_object()) return fail(ErrorKind::kInvalid, "the body is not an object");
-    const bool known = event == "push" || event == "deployment" || event == "deployment_status" ||
-                       event == "workflow_run";
-    if (!known) return std::nullopt;
+    if (std::ranges::find(kEvents, event) == kEvents.end()) return std::nullopt;
     const std::string full_name = text_at(body, "/repository/full_name");
     std::string name = text_at(body, "/repository/name");
     if (name.empty()) name = full_name.substr(full_name.rfind('/') + 1);
@@ -158,6 +185,11 @@ Result<std::optional<Change>> parse_github_event(std::string_view event, std::st
     change.entity = entity_of_repository(full_name, name, entities);
     if (event == "push") return push(body, std::move(change), now);
     if (event == "workflow_run") return workflow_run(body, std::move(change), now);
+    if (event == "pull_request") return pull_request(body, change, now);
+    if (event == "release") return release(body, std::move(change), now);
+    if (event == "workflow_job" || event == "check_run") {
+        return run(body, event, std::move(change), now);
+    }
     return deployment(body, std::move(change), now);
 }
 

@@ -9,6 +9,7 @@
 #include "core/redact.h"
 #include "http/signature.h"
 #include "ingest/metrics.h"
+#include "schemas/alert_json.h"
 #include "schemas/topics.h"
 
 namespace vigie::ingest {
@@ -128,6 +129,17 @@ void Intake::append(Arrival arrival, std::vector<streams::Message> messages, std
     });
 }
 
+Status Intake::append_and_wait(std::string_view source, std::vector<streams::Message> messages,
+                               std::size_t items) {
+    const SteadyTime started = clock_.steady();
+    VIGIE_TRY(streams::append_and_wait(bus_, std::move(messages)));
+    metrics_.histogram(metrics::kAppendSeconds, {{"source", std::string(source)}})
+        .observe(seconds_between(started, clock_.steady()));
+    count(metrics::kAccepted, source);
+    count(metrics::kAcceptedItems, source, items);
+    return {};
+}
+
 void Intake::keep(const Arrival& arrival, std::string_view reason) {
     const http::Request& request = arrival.request;
     streams::Message letter;
@@ -179,12 +191,15 @@ EventTime Intake::now() const {
 streams::Message Intake::event_message(std::string_view topic, std::string_view event_source,
                                        EventId id, schemas::EventData data) const {
     const EventTime at = now();
-    schemas::Event event{{std::move(id), std::string(event_source), at, options_.domain},
-                         std::move(data)};
+    const schemas::Event event{{std::move(id), std::string(event_source), at, options_.domain},
+                               std::move(data)};
+    const auto* const alert = std::get_if<schemas::Alert>(&event.data);
     return {.topic = std::string(topic),
             .key = options_.domain.value,
-            .value = schemas::encode(event),
-            .headers = {{std::string(topics::kHeaderContentType), "application/cloudevents+json"}},
+            .value = alert == nullptr ? schemas::encode(event)
+                                      : schemas::encode_alert(event.meta, *alert),
+            .headers = {{std::string(topics::kHeaderContentType), "application/cloudevents+json"},
+                        {std::string(topics::kHeaderEventId), event.meta.id.value}},
             .event_time = at};
 }
 
@@ -224,14 +239,6 @@ std::string media_type(std::string_view content_type) {
 
 std::string peer_address(std::string_view remote) {
     return std::string(remote.substr(0, remote.rfind(':')));
-}
-
-std::string link_or_nothing(std::string_view text) {
-    const bool link = text.starts_with("https://") || text.starts_with("http://");
-    const bool clean = std::none_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f;
-    });
-    return link && clean && text.size() <= 2048 ? std::string(text) : std::string();
 }
 
 }  // namespace vigie::ingest

@@ -79,6 +79,11 @@ public:
     void append(Arrival arrival, std::vector<streams::Message> messages, std::size_t items,
                 http::Response success, std::function<void()> on_durable = {});
 
+    // For ways in that read from elsewhere on a thread of their own: appends and waits until it is
+    // durable. The error is the bus's; nothing was appended, or its fate is unknown.
+    Status append_and_wait(std::string_view source, std::vector<streams::Message> messages,
+                           std::size_t items);
+
     // Puts the body, or what fits, on the dead-letter topic. Never an Authorization header.
     void keep(const Arrival& arrival, std::string_view reason);
 
@@ -117,8 +122,5 @@ std::string media_type(std::string_view content_type);
 
 // The peer without its port.
 std::string peer_address(std::string_view remote);
-
-// The text when it is an http or https URL, else "": nothing else may become a link.
-std::string link_or_nothing(std::string_view text);
 
 }  // namespace vigie::ingest

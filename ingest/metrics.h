@@ -20,6 +20,12 @@ inline constexpr MetricName kRefusedItems{
     "Points and alerts refused in a request whose others were accepted, by source."};
 inline constexpr MetricName kIgnored{"vigie_ingest_ignored_events_total",
                                      "Valid events that Vigie has no use for, by source."};
+inline constexpr MetricName kForeignLines{
+    "vigie_ingest_foreign_lines_total",
+    "Lines sent as syslog that are not, and were taken as plain text, by source."};
+inline constexpr MetricName kWatchFailures{
+    "vigie_ingest_watch_failures_total",
+    "Times that another program could not be watched, and was tried again, by source."};
 inline constexpr MetricName kDuplicates{"vigie_ingest_duplicate_deliveries_total",
                                         "Deliveries received before, by source."};
 inline constexpr MetricName kClampedTimes{

@@ -10,11 +10,16 @@ namespace vigie::ingest {
 Receivers::Receivers(Options options, streams::Bus& bus, const Clock& clock,
                      MetricsRegistry& metrics, Log& log)
     : options_(std::move(options)),
+      log_(log),
       intake_(std::make_shared<Intake>(options_.intake, bus, clock, metrics, log)),
       metrics_check_(std::make_shared<MetricsCheck>()),
-      deliveries_(std::make_shared<SeenDeliveries>(options_.deliveries_max)),
-      started_(to_event_time(clock.wall())) {}
+      deliveries_(std::make_shared<SeenDeliveries>(options_.deliveries_max)) {}
 
 Receivers::~Receivers() = default;
+
+std::unique_ptr<KubernetesWatch> Receivers::make_kubernetes_watch() const {
+    if (options_.kubernetes.server_url.empty()) return nullptr;
+    return std::make_unique<KubernetesWatch>(options_.kubernetes, intake_, log_);
+}
 
 }  // namespace vigie::ingest

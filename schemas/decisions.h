@@ -9,6 +9,7 @@
 
 #include "core/id.h"
 #include "core/time.h"
+#include "schemas/matchers.h"
 
 // What was decided and done: decisions of people, actions of the executor, the audit of both.
 namespace vigie::schemas {
@@ -24,6 +25,15 @@ enum class DecisionKind : std::uint8_t {
     kResolve
 };
 
+// What a kSilence decision may say beyond its scope, owner and end.
+struct SilenceTerms {
+    std::string id;                 // Of the silence that is set, changed or ended; "": a new one.
+    std::vector<Matcher> matchers;  // Instead of a scope: all must be met by an alert's labels.
+    std::optional<EventTime> starts_at;  // Absent: at once.
+
+    bool operator==(const SilenceTerms&) const = default;
+};
+
 // What a person decided.
 struct Decision {
     DecisionKind kind = DecisionKind::kAck;
@@ -33,7 +43,9 @@ struct Decision {
     std::string reason;   // May be empty.
     std::string value;    // kVerdict "right|wrong"; kMode "shadow|…"; kKill "on|off".
     std::string scope;    // kMode and kSilence: an action class or entity pattern; "*" for all.
-    std::optional<EventTime> expires_at;  // kSilence.
+    std::optional<EventTime>
+        expires_at{};  // kSilence. Not after the event: the silence of `terms` ends.
+    std::optional<SilenceTerms> terms{};  // kSilence.
 
     bool operator==(const Decision&) const = default;
 };

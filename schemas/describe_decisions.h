@@ -6,6 +6,21 @@
 namespace vigie::schemas {
 
 template <class Io>
+void describe(Io& io, detail::Of<Matcher> auto& value) {
+    io.field("name", value.name);
+    io.field("value", value.value);
+    io.field("regex", value.regex);
+    io.field("equal", value.equal);
+}
+
+template <class Io>
+void describe(Io& io, detail::Of<SilenceTerms> auto& value) {
+    io.field("id", value.id);
+    io.field("matchers", value.matchers);
+    io.field("starts_at", value.starts_at);
+}
+
+template <class Io>
 void describe(Io& io, detail::Of<Decision> auto& value) {
     io.field("kind", value.kind);
     io.field("incident", value.incident);
@@ -15,6 +30,7 @@ void describe(Io& io, detail::Of<Decision> auto& value) {
     io.field("value", value.value);
     io.field("scope", value.scope);
     io.field("expires_at", value.expires_at);
+    io.field("terms", value.terms);
 }
 
 template <class Io>

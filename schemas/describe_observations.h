@@ -68,4 +68,16 @@ void describe(Io& io, detail::Of<Change> auto& value) {
     io.field("at", value.at);
 }
 
+template <class Io>
+void describe(Io& io, detail::Of<Heartbeat> auto& value) {
+    io.field("name", value.name);
+    io.field("every", value.every);
+    io.field("grace", value.grace);
+    io.field("entity", value.entity);
+    io.field("severity", value.severity);
+    io.field("summary", value.summary);
+    io.field("declared", value.declared);
+    io.field("ended", value.ended);
+}
+
 }  // namespace vigie::schemas

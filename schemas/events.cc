@@ -20,10 +20,10 @@ namespace {
 constexpr std::string_view kEnvelope = "event.v1.json";
 
 // In the order of the alternatives of EventData.
-constexpr std::array<std::string_view, 10> kTypes{
+constexpr std::array<std::string_view, 11> kTypes{
     "io.vigie.alert.v1",    "io.vigie.anomaly.v1", "io.vigie.forecast.v1", "io.vigie.change.v1",
     "io.vigie.decision.v1", "io.vigie.action.v1",  "io.vigie.incident.v1", "io.vigie.policy.v1",
-    "io.vigie.audit.v1",    "io.vigie.tick.v1"};
+    "io.vigie.audit.v1",    "io.vigie.tick.v1",    "io.vigie.heartbeat.v1"};
 static_assert(kTypes.size() == std::variant_size_v<EventData>);
 
 bool is_known(std::string_view type) {

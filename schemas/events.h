@@ -27,7 +27,7 @@ struct EventMeta {
 };
 
 using EventData = std::variant<Alert, Anomaly, Forecast, Change, Decision, ActionEvent,
-                               IncidentEvent, Policy, Audit, Tick>;
+                               IncidentEvent, Policy, Audit, Tick, Heartbeat>;
 
 struct Event {
     EventMeta meta;

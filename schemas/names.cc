@@ -41,6 +41,9 @@ std::string_view to_string(Risk value) {
 std::optional<Severity> parse_severity(std::string_view text) {
     return detail::parse_name<Severity>(text);
 }
+std::optional<ChangeKind> parse_change_kind(std::string_view text) {
+    return detail::parse_name<ChangeKind>(text);
+}
 std::optional<Ended> parse_ended(std::string_view text) {
     return detail::parse_name<Ended>(text);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -123,6 +124,20 @@ struct Change {
     bool operator==(const Change&) const = default;
 };
 
+// "I live": what must be repeated within `every` and `grace`, or its silence becomes an alert.
+struct Heartbeat {
+    std::string name;
+    std::chrono::seconds every{300};
+    std::chrono::seconds grace{60};
+    EntityId entity;  // Whose heart it is; "" for service:NAME
+    Severity severity = Severity::kCritical;
+    std::string summary;    // Of the alert; "" for a sentence of ours
+    bool declared = false;  // Not a beat: it is expected from now on, if it is not known.
+    bool ended = false;     // Expected no longer.
+
+    bool operator==(const Heartbeat&) const = default;
+};
+
 // Names as they are in JSON: "critical", "log_pattern", "test_run", …
 std::string_view to_string(Severity value);
 std::string_view to_string(Symptom value);
@@ -130,5 +145,6 @@ std::string_view to_string(Ended value);
 std::string_view to_string(ChangeKind value);
 std::optional<Severity> parse_severity(std::string_view text);
 std::optional<Ended> parse_ended(std::string_view text);
+std::optional<ChangeKind> parse_change_kind(std::string_view text);
 
 }  // namespace vigie::schemas

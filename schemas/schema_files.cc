@@ -8,10 +8,10 @@ namespace vigie::schemas::detail {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> kFiles{
+constexpr std::array<std::string_view, 12> kFiles{
     "event.v1.json",  "alert.v1.json",    "anomaly.v1.json", "forecast.v1.json",
     "change.v1.json", "decision.v1.json", "action.v1.json",  "incident.v1.json",
-    "policy.v1.json", "audit.v1.json",    "tick.v1.json"};
+    "policy.v1.json", "audit.v1.json",    "tick.v1.json",    "heartbeat.v1.json"};
 
 using Schemas = std::map<std::string, Json, std::less<>>;
 

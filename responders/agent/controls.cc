@@ -10,6 +10,7 @@
 namespace vigie::agent {
 
 using schemas::Json;
+using schemas::kSilencesMax;
 
 namespace {
 
@@ -23,8 +24,22 @@ EventTime time_at(const Json& json, std::string_view pointer) {
 
 Result<Silence> decode_silence(std::string_view text) {
     VIGIE_TRY_ASSIGN(const auto json, schemas::parse_json(text));
-    return Silence{text_at(json, "/id"), text_at(json, "/scope"), text_at(json, "/owner"),
-                   text_at(json, "/reason"), time_at(json, "/until")};
+    // Rows of older versions have neither matchers nor a start: they began long ago.
+    Silence silence{text_at(json, "/id"),
+                    text_at(json, "/scope"),
+                    {},
+                    text_at(json, "/owner"),
+                    text_at(json, "/reason"),
+                    time_at(json, "/starts_at"),
+                    time_at(json, "/until"),
+                    {}};
+    const Json* matchers = schemas::find(json, "/matchers");
+    for (const auto& row : matchers == nullptr ? Json::array() : *matchers) {
+        VIGIE_TRY_ASSIGN(auto matcher,
+                         schemas::parse_matcher(schemas::string_at(row, "").value_or("")));
+        silence.matchers.push_back(std::move(matcher));
+    }
+    return silence;
 }
 
 Result<ModeDecision> decode_mode(std::string_view text) {
@@ -59,16 +74,22 @@ Result<std::vector<T>> read_all(const AgentContext& state, std::string_view pref
 
 Status Controls::add_silence(const Silence& silence, EventTime now) {
     VIGIE_TRY_ASSIGN(const auto active, silences(now));
-    if (active.size() >= kSilencesMax) {
+    const bool known =
+        std::ranges::any_of(active, [&](const auto& other) { return other.id == silence.id; });
+    if (!known && active.size() >= kSilencesMax) {
         return fail(ErrorKind::kOverloaded,
                     fmt::format("there are already {} silences: let some end", kSilencesMax));
     }
-    state_.put(state_key(kSilencePrefix, silence.id),
-               schemas::dump_json(Json{{"id", silence.id},
-                                       {"scope", silence.scope},
-                                       {"owner", silence.owner},
-                                       {"reason", silence.reason},
-                                       {"until", micros_of(silence.until)}}));
+    Json row{{"id", silence.id},
+             {"scope", silence.scope},
+             {"owner", silence.owner},
+             {"reason", silence.reason},
+             {"starts_at", micros_of(silence.starts_at)},
+             {"until", micros_of(silence.until)}};
+    for (const auto& matcher : silence.matchers) {
+        row["matchers"].push_back(schemas::to_string(matcher));
+    }
+    state_.put(state_key(kSilencePrefix, silence.id), schemas::dump_json(row));
     return {};
 }
 

@@ -12,16 +12,11 @@
 #include "responders/agent/agent.h"
 #include "responders/agent/gate.h"
 #include "responders/agent/learn.h"
+#include "schemas/silences.h"
 
 namespace vigie::agent {
 
-struct Silence {
-    std::string id;
-    std::string scope;  // Entity pattern
-    std::string owner;
-    std::string reason;
-    EventTime until;
-};
+using schemas::Silence;
 
 // What people switched and what was done recently: all that the gate must remember. In the
 // agent's state.
@@ -30,9 +25,9 @@ public:
     // `state` must outlive this.
     explicit Controls(AgentContext& state) : state_(state) {}
 
-    // kOverloaded beyond kSilencesMax.
+    // Takes the place of one with the same id. kOverloaded beyond kSilencesMax.
     Status add_silence(const Silence& silence, EventTime now);
-    // Those that have not ended at `now`.
+    // Those that have not ended at `now`, also those that have not begun.
     Result<std::vector<Silence>> silences(EventTime now) const;
     void end_silence(std::string_view id);
 

@@ -57,6 +57,7 @@ Result<bool> Turn::add_evidence(Case& item, const Signal& signal) {
     const auto name = evidence_name(signal.kind, signal.key);
     item.work.tracks[name] = {signal.channel, signal.seen_at};
     memory_.set_incident_of(name, incident.id);
+    memory_.set_labels(name, signal.labels);
     if (symptom) note_presence(item, signal.entity, signal.seen_at);
     return true;
 }

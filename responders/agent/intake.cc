@@ -115,6 +115,7 @@ Status Turn::on_repeat(Case& item, Evidence& evidence, const Signal& signal) {
             touch("its severity rose");
         }
         if (became_symptom) {
+            memory_.set_labels(evidence_name(signal.kind, signal.key), signal.labels);
             evidence.symptom = true;
             tell_firing(item, "page");
             VIGIE_TRY(after_evidence(item));
@@ -128,6 +129,8 @@ Status Turn::on_return(Case& item, Evidence& evidence, const Signal& signal) {
     const bool was_silent = evidence.ended == schemas::Ended::kSilent;
     evidence.cleared_at.reset();
     evidence.ended.reset();
+    if (!evidence.symptom)
+        memory_.set_labels(evidence_name(signal.kind, signal.key), signal.labels);
     evidence.symptom = evidence.symptom || opens(signal);
     evidence.score = std::max(evidence.score, signal.score);
     const auto reason = fmt::format("{} fires again", shown(signal));

@@ -30,9 +30,10 @@ inline constexpr std::size_t kGraphMax = 200;
 inline constexpr std::size_t kPathMax = 6;
 // Resolved incidents kept for a verdict; the oldest is forgotten.
 inline constexpr std::int64_t kClosedMax = 500;
-// Active silences and mode decisions; a further one is refused.
-inline constexpr std::size_t kSilencesMax = 200;
+// Mode decisions; a further one is refused, as is a silence beyond schemas::kSilencesMax.
 inline constexpr std::size_t kModesMax = 100;
+// Labels of one alert that are kept for matchers; of one with more, only its entity can be matched.
+inline constexpr std::size_t kLabelBytesMax = 16 * 1024;
 // Inspections for one incident, after which it is a person's; reset when it reopens.
 inline constexpr std::int64_t kInspectionsMax = 12;
 // An incident with more evidence than this is told of at most once a second when only evidence

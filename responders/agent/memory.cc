@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "core/bytes.h"
 #include "responders/agent/limits.h"
 #include "responders/agent/state_keys.h"
 #include "schemas/events.h"
@@ -156,6 +157,33 @@ void Memory::set_incident_of(std::string_view name, const IncidentId& id) {
 
 void Memory::forget_symptom(std::string_view name) {
     state_.erase(state_key(kSymptomPrefix, name));
+    state_.erase(state_key(kLabelsPrefix, name));
+}
+
+void Memory::set_labels(std::string_view name, const schemas::Labels& labels) {
+    std::string row;
+    for (const auto& [label, value] : labels) {
+        put_text(row, label);
+        put_text(row, value);
+    }
+    if (!row.empty() && row.size() <= kLabelBytesMax) {
+        state_.put(state_key(kLabelsPrefix, name), std::move(row));
+    }
+}
+
+Result<schemas::Labels> Memory::labels_of(std::string_view name) const {
+    schemas::Labels labels;
+    VIGIE_TRY_ASSIGN(const auto row, state_.get(state_key(kLabelsPrefix, name)));
+    if (!row) return labels;
+    std::string_view rest = *row;
+    while (!rest.empty()) {
+        const auto label = take_text(rest);
+        const auto value = label ? take_text(rest) : std::nullopt;
+        if (!value)
+            return fail(ErrorKind::kCorrupt, fmt::format("the labels of {} cannot be read", name));
+        labels.emplace_back(*label, *value);
+    }
+    return labels;
 }
 
 Result<std::vector<Presence>> Memory::present_at(const EntityId& entity) const {

@@ -52,6 +52,10 @@ public:
     Result<std::optional<IncidentId>> incident_of(std::string_view name) const;
     void set_incident_of(std::string_view name, const IncidentId& id);
     void forget_symptom(std::string_view name);
+    // The labels of an alert, for the matchers of silences: kept as long as its symptom. None of
+    // more than kLabelBytesMax together.
+    void set_labels(std::string_view name, const schemas::Labels& labels);
+    Result<schemas::Labels> labels_of(std::string_view name) const;
     // Forgets all that still point to this incident: it cannot be reopened any more.
     Status release_symptoms(const Case& item);
 

@@ -43,6 +43,7 @@ Signal to_signal(const schemas::Alert& alert, const schemas::EventMeta& meta) {
     signal.score = alert.severity == schemas::Severity::kCritical ? 4 : 2;
     signal.onset = std::min(alert.starts_at, meta.time);
     signal.seen_at = meta.time;
+    signal.labels = alert.labels;
     return signal;
 }
 

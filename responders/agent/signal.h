@@ -23,6 +23,7 @@ struct Signal {
     double score = 0;
     EventTime onset;
     EventTime seen_at;
+    schemas::Labels labels;  // Of an alert
 };
 
 // An alert's score is 1, or 2 when critical: its text is not weighed. An alert or anomaly

@@ -32,6 +32,7 @@ inline constexpr std::string_view kOpenPrefix = "open/";          // open/ID: ""
 // closed/MICROS/ID: its entities, one a line; "": not known, as in rows of older versions.
 inline constexpr std::string_view kClosedPrefix = "closed/";
 inline constexpr std::string_view kSymptomPrefix = "symptom/";  // symptom/KIND/KEY: ID
+inline constexpr std::string_view kLabelsPrefix = "labels/";    // labels/KIND/KEY: put_text pairs
 inline constexpr std::string_view kAtPrefix = "at/";            // at/ENTITY/ID: last micros
 inline constexpr std::string_view kSharedPrefix = "shared/";    // shared/CHANGE/ID: ""
 inline constexpr std::string_view kOverflowKey = "overflow";    // ID of the overflow incident
@@ -58,6 +59,7 @@ inline constexpr std::string_view kVerifyTimer = "verify";      // They did not 
 inline constexpr std::string_view kSettleTimer = "settle";      // Reopening is over.
 inline constexpr std::string_view kUpdateTimer = "update";      // Held updates are told.
 inline constexpr std::string_view kSilenceTimer = "silence";    // silence/SILENCE: it ended.
+inline constexpr std::string_view kSilenceStartTimer = "silence-start";  // …/SILENCE: it begins.
 
 inline std::string state_key(std::string_view prefix, std::string_view a) {
     return fmt::format("{}{}", prefix, key_part(a));

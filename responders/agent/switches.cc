@@ -21,80 +21,144 @@ bool may_be_suppressed(IncidentState state) {
            state == IncidentState::kReopened;
 }
 
-bool covers(const Silence& silence, const EntityId& entity, const EntityId& canonical) {
-    return matches(silence.scope, entity.value) || matches(silence.scope, canonical.value);
+std::string because(const Silence& silence) {
+    return fmt::format("{} silenced {} until {}{}{}", silence.owner,
+                       clean(schemas::subject_of(silence)), to_rfc3339(silence.until),
+                       silence.reason.empty() ? "" : ": ", silence.reason);
 }
 
-std::string because(const Silence& silence) {
-    return fmt::format("{} silenced {} until {}{}{}", silence.owner, silence.scope,
-                       to_rfc3339(silence.until), silence.reason.empty() ? "" : ": ",
-                       silence.reason);
+// "", or why a decision of this kind sets no silence.
+std::string problem_of(const Silence& silence, EventTime now) {
+    if (silence.owner.empty()) return "a silence needs an owner";
+    if (silence.scope.empty() == silence.matchers.empty()) {
+        return "a silence needs an entity pattern, or matchers";
+    }
+    if (clean(silence.scope, kNameBytesMax) != silence.scope) {
+        return "a silence needs an entity pattern of at most 120 characters";
+    }
+    if (const auto set = schemas::MatcherSet::compile(silence.matchers); !set) {
+        return set.error().message;
+    }
+    if (silence.until <= now || silence.until <= silence.starts_at) {
+        return "a silence needs an end in the future";
+    }
+    return {};
+}
+
+// A silence that is in force, ready to be asked.
+struct InForce {
+    Silence silence;
+    schemas::MatcherSet matchers;
+};
+
+bool covers(const InForce& in_force, const schemas::Labels& labels, const EntityId& entity,
+            const EntityId& canonical) {
+    const auto& scope = in_force.silence.scope;
+    if (!scope.empty()) return matches(scope, entity.value) || matches(scope, canonical.value);
+    return in_force.matchers.matches(labels, entity.value) ||
+           in_force.matchers.matches(labels, canonical.value);
+}
+
+Result<std::vector<InForce>> in_force_at(EventTime now, const Controls& controls) {
+    VIGIE_TRY_ASSIGN(auto silences, controls.silences(now));
+    std::vector<InForce> out;
+    for (auto& silence : silences) {
+        if (silence.starts_at > now) continue;
+        VIGIE_TRY_ASSIGN(auto set, schemas::MatcherSet::compile(silence.matchers));
+        out.push_back({std::move(silence), std::move(set)});
+    }
+    return out;
 }
 
 }  // namespace
 
+// Of an entity that is about to be acted on: what speaks of labels alone does not name it.
 Result<std::string> Turn::silence_of(const EntityId& entity) const {
-    VIGIE_TRY_ASSIGN(const auto silences, controls_.silences(now_));
-    for (const auto& silence : silences) {
-        if (covers(silence, entity, view_.canonical(entity))) return because(silence);
+    VIGIE_TRY_ASSIGN(const auto silences, in_force_at(now_, controls_));
+    for (const auto& each : silences) {
+        if (covers(each, {}, entity, view_.canonical(entity))) return because(each.silence);
     }
     return std::string{};
 }
 
 // Why the incident is silenced: every symptom that still fires is covered. "": it is not.
 Result<std::string> Turn::silenced_by(const Case& item) const {
+    VIGIE_TRY_ASSIGN(const auto silences, in_force_at(now_, controls_));
     std::string why;
+    if (silences.empty()) return why;
     for (const auto& evidence : item.incident.evidence) {
         if (!remains(evidence)) continue;
-        VIGIE_TRY_ASSIGN(why, silence_of(evidence.entity));
-        if (why.empty()) return why;
+        VIGIE_TRY_ASSIGN(const auto labels,
+                         memory_.labels_of(evidence_name(evidence.kind, evidence.key)));
+        const auto canonical = view_.canonical(evidence.entity);
+        const auto found = std::ranges::find_if(silences, [&](const InForce& each) {
+            return covers(each, labels, evidence.entity, canonical);
+        });
+        if (found == silences.end()) return std::string{};
+        why = because(found->silence);
     }
     return why;
 }
 
 Status Turn::on_silence(const Decision& decision) {
-    const auto actor = clean(decision.actor, kNameBytesMax);
+    Silence silence = schemas::silence_of(meta_, decision);
+    silence.owner = clean(decision.actor, kNameBytesMax);
+    silence.reason = clean(decision.reason);
+    silence.id = clean(silence.id, kNameBytesMax);
     const auto refuse = [&](std::string_view why) {
-        audit("silence refused", meta_.id.value, std::string(why), actor);
+        audit("silence refused", meta_.id.value, std::string(why), silence.owner);
         return Status{};
     };
-    if (actor.empty()) return refuse("a silence needs an owner");
-    if (decision.scope.empty() || clean(decision.scope, kNameBytesMax) != decision.scope) {
-        return refuse("a silence needs an entity pattern of at most 120 characters");
-    }
-    if (!decision.expires_at || *decision.expires_at <= now_) {
-        return refuse("a silence needs an end in the future");
-    }
-    const Silence silence{stable_id("sil-", meta_.id.value), decision.scope, actor,
-                          clean(decision.reason), *decision.expires_at};
+    VIGIE_TRY_ASSIGN(const auto known, controls_.silences(now_));
+    const bool there =
+        std::ranges::any_of(known, [&](const auto& other) { return other.id == silence.id; });
+    const bool ends = decision.expires_at && *decision.expires_at <= now_;
+    if (there && ends) return end_silence(silence.id, "ended by " + silence.owner, silence.owner);
+    if (const auto problem = problem_of(silence, now_); !problem.empty()) return refuse(problem);
     if (const auto added = controls_.add_silence(silence, now_); !added) {
         if (added.error().kind != ErrorKind::kOverloaded) return added;
         return refuse(added.error().message);
     }
     context_.set_timer(timer_name(kSilenceTimer, silence.id), silence.until);
-    audit("silence set", silence.id, because(silence), actor);
+    audit("silence set", silence.id, because(silence), silence.owner);
+    const auto start = timer_name(kSilenceStartTimer, silence.id);
+    if (silence.starts_at > now_) {
+        context_.set_timer(start, silence.starts_at);
+    } else {
+        context_.cancel_timer(start);
+    }
+    // One that was changed may cover less than before.
+    return apply_silences("the silence was changed and a symptom still fires");
+}
+
+Status Turn::on_silence_start(std::string_view id) {
+    audit("silence begins", id, "its time has come");
+    return apply_silences("a symptom still fires");
+}
+
+Status Turn::end_silence(std::string_view id, std::string because_text, std::string_view actor) {
+    controls_.end_silence(id);
+    context_.cancel_timer(timer_name(kSilenceTimer, id));
+    context_.cancel_timer(timer_name(kSilenceStartTimer, id));
+    audit("silence ended", id, std::move(because_text), actor);
+    return apply_silences("the silence ended and a symptom still fires");
+}
+
+// Every open incident is suppressed when silences cover it, and woken when they no longer do.
+Status Turn::apply_silences(const std::string& woken_because) {
     VIGIE_TRY_ASSIGN(const auto open, memory_.open_incidents());
     for (const auto& id : open) {
         VIGIE_TRY_ASSIGN(auto item, memory_.load(id));
-        if (!item || !may_be_suppressed(item->incident.state)) continue;
+        if (!item) continue;
+        const bool suppressed = item->incident.state == IncidentState::kSuppressed;
+        if (!suppressed && !may_be_suppressed(item->incident.state)) continue;
         VIGIE_TRY_ASSIGN(auto why, silenced_by(*item));
-        if (why.empty()) continue;
-        VIGIE_TRY(suppress(*item, std::move(why)));
-        finish(*item);
-    }
-    return {};
-}
-
-Status Turn::on_silence_end(std::string_view id) {
-    controls_.end_silence(id);
-    audit("silence ended", id, "its time is over");
-    VIGIE_TRY_ASSIGN(const auto open, memory_.open_incidents());
-    for (const auto& incident : open) {
-        VIGIE_TRY_ASSIGN(auto item, memory_.load(incident));
-        if (!item || item->incident.state != IncidentState::kSuppressed) continue;
-        VIGIE_TRY_ASSIGN(const auto why, silenced_by(*item));
-        if (!why.empty()) continue;
-        VIGIE_TRY(unsuppress(*item, "the silence ended and a symptom still fires"));
+        if (suppressed != why.empty()) continue;
+        if (suppressed) {
+            VIGIE_TRY(unsuppress(*item, woken_because));
+        } else {
+            VIGIE_TRY(suppress(*item, std::move(why)));
+        }
         finish(*item);
     }
     return {};

@@ -24,7 +24,8 @@ bool has_alert(const schemas::Incident& incident) {
 }  // namespace
 
 Status Turn::on_timer(std::string_view name, std::string_view id) {
-    if (name == kSilenceTimer) return on_silence_end(id);
+    if (name == kSilenceTimer) return end_silence(id, "its time is over");
+    if (name == kSilenceStartTimer) return on_silence_start(id);
     VIGIE_TRY_ASSIGN(auto item, memory_.load({std::string(id)}));
     if (!item) return {};
     if (name == kDiagnoseTimer) VIGIE_TRY(on_gathered(*item));

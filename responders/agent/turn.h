@@ -128,7 +128,10 @@ private:
     Status on_silence(const schemas::Decision& decision);
     Status on_mode(const schemas::Decision& decision);
     Status on_kill(const schemas::Decision& decision);
-    Status on_silence_end(std::string_view id);
+    Status on_silence_start(std::string_view id);
+    Status end_silence(std::string_view id, std::string because_text,
+                       std::string_view actor = "vigie");
+    Status apply_silences(const std::string& woken_because);
     Status reconsider(const std::string& reason, bool no_plan_too);
     Result<std::string> silenced_by(const Case& item) const;
     Result<std::string> silence_of(const EntityId& entity) const;

@@ -35,7 +35,13 @@ public:
         return options.prefix + "vigie." + std::string(group);
     }
     std::string full_name(std::string_view name) const {
-        return options.prefix + std::string(name);
+        return options.foreign_topics.contains(name) ? std::string(name)
+                                                     : options.prefix + std::string(name);
+    }
+    // The other way round.
+    std::string own_name(std::string_view topic) const {
+        const bool foreign = options.foreign_topics.contains(topic);
+        return std::string(foreign ? topic : topic.substr(options.prefix.size()));
     }
 
     // Handles with the caller's properties over the site's.

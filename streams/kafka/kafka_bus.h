@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "core/log.h"
@@ -37,6 +38,8 @@ public:
         // In front of the names of topics, groups and transactions, for a cluster that several
         // installations share: "acme." keeps vigie.alerts in acme.vigie.alerts.
         std::string prefix;
+        // Topics of others that are only read: their names have no prefix.
+        std::set<std::string, std::less<>> foreign_topics;
         // Static membership: unique to this process and the same after a restart, which then
         // moves no partition as long as it takes less than session.timeout.ms. Empty: dynamic.
         std::string instance;

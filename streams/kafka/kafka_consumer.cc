@@ -102,9 +102,7 @@ std::vector<Partition> KafkaConsumer::partitions_of(
     const rd_kafka_topic_partition_list_t& list) const {
     std::vector<Partition> partitions;
     for (int i = 0; i < list.cnt; ++i) {
-        const std::string_view topic = list.elems[i].topic;
-        partitions.push_back(
-            {std::string(topic.substr(cluster_.options.prefix.size())), list.elems[i].partition});
+        partitions.push_back({cluster_.own_name(list.elems[i].topic), list.elems[i].partition});
     }
     return partitions;
 }
@@ -177,8 +175,7 @@ void KafkaConsumer::revoke(const rd_kafka_topic_partition_list_t& partitions) {
 }
 
 Partition KafkaConsumer::partition_of(const rd_kafka_message_t& message) const {
-    const std::string_view topic = rd_kafka_topic_name(message.rkt);
-    return {std::string(topic.substr(cluster_.options.prefix.size())), message.partition};
+    return {cluster_.own_name(rd_kafka_topic_name(message.rkt)), message.partition};
 }
 
 Result<std::vector<Record>> KafkaConsumer::poll(const PollLimits& limits) {

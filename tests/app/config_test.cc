@@ -74,3 +74,71 @@ TEST_CASE("config: on Kafka nobody settles an action whose owner may still live"
     CHECK(wait(kafka + "actions: {timeout: 10s, orphan_wait: 1s}\n") > std::chrono::seconds{320});
     CHECK(wait(kafka + "actions: {orphan_wait: 1h}\n") == std::chrono::hours{1});
 }
+
+TEST_CASE("config: every way in for events is read", "[app]") {
+    const auto config = vigie::app::parse_config(R"(
+listen: {syslog_udp: '127.0.0.1:0', syslog_tcp: '[::1]:1514'}
+bus: {kafka: {bootstrap.servers: 'x:9092'}}
+ingest:
+  alertmanager: {token: a}
+  grafana: {token: b}
+  pagerduty: {secret: c, secret_old: d}
+  gitlab: {token: e, signing_secret: f, entities: {shop/checkout: 'service:till'}}
+  jenkins: {token: g}
+  argocd: {token: h}
+  loki: {token: i}
+  json_lines: {token: j}
+  kubernetes: {server: 'https://10.0.0.1:6443', namespace: shop}
+  cloudevents: {token: k, types: [{type: 'com.*', change: {entity: /subject, kind: configuration}}]}
+  webhooks:
+    - {name: zabbix, token: l, each: /events, alert: {name: /name, severities: {P1: critical}}}
+  heartbeats: {every: 1h, grace: 5m, expected: [{name: backup, every: 1d, severity: warning}]}
+  kafka:
+    - {topic: t1, format: otlp, to: logs}
+    - {topic: t2, alert: {name: /n}}
+inventory: [{entity: 'service:checkout', owner: shop, tier: '1'}]
+)",
+                                                 "vigie.yaml", {});
+    INFO((config ? std::string() : config.error().lines.front()));
+    REQUIRE(config.has_value());
+    CHECK(config->syslog_udp.enabled);
+    CHECK(config->syslog_tcp.port == 1514);
+    CHECK_FALSE(config->syslog_tls.enabled);
+    CHECK(config->ingest.pagerduty_secrets == std::vector<std::string>{"c", "d"});
+    CHECK(config->ingest.gitlab_signing_secrets == std::vector<std::string>{"f"});
+    CHECK(config->ingest.kubernetes.name_space == "shop");
+    REQUIRE(config->ingest.generic.size() == 1);
+    CHECK(config->ingest.generic[0].mapping.alert->severities.at("P1") ==
+          vigie::schemas::Severity::kCritical);
+    CHECK(config->ingest.cloudevents[0].mapping.change->kind ==
+          vigie::schemas::ChangeKind::kConfiguration);
+    CHECK(config->ingest.heartbeats.expected[0].every == std::chrono::hours{24});
+    CHECK(config->ingest.heartbeats.expected[0].grace == std::chrono::minutes{5});
+    REQUIRE(config->foreign_topics.size() == 2);
+    CHECK(config->foreign_topics[0].signal == "vigie.logs");
+    CHECK(config->kafka->foreign_topics.contains("t2"));
+    CHECK(config->policy.inventory[0].attributes.at("tier") == "1");
+}
+
+TEST_CASE("config: what is wrong with a way in has its line", "[app]") {
+    const auto complains = [](const std::string& text, std::string_view what) {
+        const auto config = vigie::app::parse_config(text, "vigie.yaml", {});
+        INFO(text);
+        REQUIRE_FALSE(config.has_value());
+        std::string all;
+        for (const auto& line : config.error().lines) all += line + "\n";
+        INFO(all);
+        CHECK(all.find(what) != std::string::npos);
+    };
+    complains("ingest: {webhooks: [{name: a, alert: {summary: x}}]}", "name: is missing");
+    complains("ingest: {webhooks: [{name: a}]}", "needs either 'alert' or 'change'");
+    complains("ingest: {webhooks: [{name: 'A b', change: {entity: x}}]}", "small letters");
+    complains("ingest: {webhooks: [{name: a, change: {entity: /a~x}}]}", "is not a JSON pointer");
+    complains("ingest: {webhooks: [{name: a, change: {entity: x, kind: topology}}]}",
+              "must be commit");
+    complains("ingest: {kafka: [{topic: t, alert: {name: n}}]}", "set bus.kafka");
+    complains("ingest: {kubernetes: {}}", "server");
+    complains("ingest: {heartbeats: {every: 0s}}", "at least 1s");
+    complains("ingest: {cloudevents: {types: [{change: {entity: x}}]}}", "type");
+    complains("listen: {syslog_tls: '127.0.0.1:0'}", "needs tls.certificate_file");
+}

@@ -3,6 +3,8 @@ Vigie, one alert."""
 import json
 import pathlib
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -50,6 +52,21 @@ def alert(port, service):
 def incidents(port):
     """How many there are."""
     return len(fetch_json(f"http://127.0.0.1:{port}/api/v1/incidents")["incidents"])
+
+
+def create_topic(servers, name):
+    """A topic of somebody else: CreateTopics of Kafka's protocol, version 2, as no tool is there."""
+    host, port = servers.split(",")[0].rsplit(":", 1)
+
+    def text(value):
+        return struct.pack(">h", len(value)) + value.encode()
+    request = struct.pack(">hhi", 19, 2, 1) + text("test") + struct.pack(">i", 1) + text(name)
+    request += struct.pack(">ihiiiB", 1, 1, 0, 0, 10_000, 0)
+    with socket.create_connection((host, int(port)), timeout=30) as broker:
+        broker.sendall(struct.pack(">i", len(request)) + request)
+        answer = broker.recv(4096)
+    error = struct.unpack(">h", answer[18 + len(name):20 + len(name)])[0]
+    assert error == 0, (name, error, answer)
 
 
 def tell(story, folder):

@@ -26,7 +26,14 @@ bus:
   instance: one
   standby: true
 listen: {{api: '127.0.0.1:{api}', otlp: 'off', alertmanager: '127.0.0.1:{alertmanager}'}}
+ingest:
+  cloudevents: {{types: [{{type: com.shop.*, change: {{entity: /subject, version: /data/version}}}}]}}
+  kafka:
+    - {{topic: shop.deploys, change: {{entity: /service, version: /version, key: /run}}}}
+    - {{topic: shop.events, format: cloudevents}}
+    - {{topic: shop.lines, format: json_lines}}
 """
+FOREIGN = ("shop.deploys", "shop.events", "shop.lines")
 
 
 def serve(stage, servers, data, ports):
@@ -90,8 +97,41 @@ def mend(stage):
     assert done(stage, "topics", "read", "vigie.alerts").count("no event") == 2
 
 
+def produce(servers, topic, *values, headers=()):
+    """Records of another program, by kcat."""
+    more = [word for header in headers for word in ("-H", header)]
+    subprocess.run(["kcat", "-P", "-b", servers, "-t", topic, *more], input="\n".join(values),
+                   text=True, check=True, timeout=60)
+
+
+def foreign(stage, servers):
+    """Topics of others become changes and log lines, each record once."""
+    produce(servers, "shop.deploys", '{"service": "cart", "version": "2.1", "run": 7}', "no JSON")
+    event = {"specversion": "1.0", "id": "1", "source": "/ci", "type": "com.shop.deployed",
+             "subject": "checkout", "data": {"version": "1.5"}}
+    produce(servers, "shop.events", json.dumps(event),
+            headers=["content-type=application/cloudevents+json"])
+    produce(servers, "shop.events", '{"version": "1.6"}', headers=[
+        "ce_specversion=1.0", "ce_id=2", "ce_source=/ci", "ce_type=com.shop.deployed",
+        "ce_subject=checkout", "content-type=application/json"])
+    produce(servers, "shop.lines", '{"msg": "a line of theirs", "service": "cart"}')
+
+    def arrived():
+        changes = done(stage, "topics", "read", "vigie.changes")
+        return all(text in changes for text in ("2.1", "1.5", "1.6"))
+    stage.wait_for("their records are changes of ours", 60, arrived)
+    stage.wait_for("their lines are lines of ours", 60, lambda: (
+        "a line of theirs" in (lines := done(stage, "topics", "read", "vigie.logs")) or
+        "a line of theirs".encode().hex() in lines))
+    stage.wait_for("what is no JSON is a dead letter", 60, lambda: any(
+        letter["refused_by"] == "stage foreign" for letter in letters(stage)))
+    assert done(stage, "topics", "read", "vigie.changes").count("io.vigie.change.v1") == 3
+
+
 def story(stage, servers):
     """The story of one incident."""
+    for topic in FOREIGN:
+        kafka_site.create_topic(servers, topic)
     ports = dict(zip(("api", "alertmanager"), free_ports(2)))
 
     def opened():
@@ -122,6 +162,7 @@ def story(stage, servers):
     assert {"site.vigie.signals", "site.vigie.state.agent"} <= names, names
     stage.wait_for("the letter that was put back is refused again", 30,
                    lambda: len(letters(stage)) == 3)
+    foreign(stage, servers)
     return "1 incident, 3 starts, all there"
 
 

@@ -1,7 +1,7 @@
 # The configuration without the program around it, which would take most of the build.
 set(app ${CMAKE_SOURCE_DIR}/app)
 add_library(fuzz_configuration STATIC ${app}/act_stage.cc ${app}/bus_config.cc ${app}/config.cc
-  ${app}/detect_config.cc ${app}/notify_stage.cc ${app}/outward.cc ${app}/outward_config.cc
+  ${app}/detect_config.cc ${app}/ingest_config.cc ${app}/notify_stage.cc ${app}/outward.cc ${app}/outward_config.cc
   ${app}/policy_config.cc ${app}/section.cc ${app}/yaml.cc
   ${CMAKE_BINARY_DIR}/generated/runbooks_embedded.cc)
 target_link_libraries(fuzz_configuration PUBLIC vigie_streams_kafka vigie_detectors

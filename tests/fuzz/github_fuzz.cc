@@ -58,8 +58,11 @@ void check_change(const schemas::Change& change, std::string_view event) {
     constexpr std::size_t kTextBytesMax = 2048;
     VIGIE_ASSERT(change.key.starts_with("github:") && change.at <= kNow);
     VIGIE_ASSERT(!entity_kind(change.entity).empty() && !entity_name(change.entity).empty());
-    VIGIE_ASSERT((change.kind == schemas::ChangeKind::kCommit) == (event == "push"));
-    VIGIE_ASSERT((change.kind == schemas::ChangeKind::kBuild) == (event == "workflow_run"));
+    VIGIE_ASSERT((change.kind == schemas::ChangeKind::kCommit) ==
+                 (event == "push" || event == "pull_request"));
+    VIGIE_ASSERT((change.kind == schemas::ChangeKind::kBuild) ==
+                 (event == "workflow_run" || event == "workflow_job" || event == "release"));
+    VIGIE_ASSERT((change.kind == schemas::ChangeKind::kTestRun) == (event == "check_run"));
     VIGIE_ASSERT(change.url.empty() || change.url.starts_with("http"));
     for (const auto* text : {&change.key, &change.status, &change.entity.value, &change.version,
                              &change.environment, &change.actor, &change.summary, &change.url}) {

@@ -1,2 +1,3 @@
 vigie_fuzz(http vigie_http)
 vigie_fuzz(url vigie_http)
+vigie_fuzz(frames vigie_http)

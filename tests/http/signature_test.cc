@@ -51,3 +51,61 @@ TEST_CASE("signature: constant-time comparison compares", "[http]") {
 }
 
 }  // namespace vigie::http
+
+TEST_CASE("signature: PagerDuty may send several, and one that matches is enough", "[http]") {
+    const std::string good = "v1=" + vigie::http::hmac_sha256_hex("secret", "body");
+    const std::string other = "v1=" + vigie::http::hmac_sha256_hex("old", "body");
+    using vigie::http::pagerduty_signature_valid;
+    CHECK(pagerduty_signature_valid("secret", "body", good));
+    CHECK(pagerduty_signature_valid("secret", "body", other + "," + good));
+    CHECK(pagerduty_signature_valid("secret", "body", other + ", " + good));
+    CHECK_FALSE(pagerduty_signature_valid("secret", "body", other));
+    CHECK_FALSE(pagerduty_signature_valid("secret", "body", good.substr(3)));
+    CHECK_FALSE(pagerduty_signature_valid("secret", "other body", good));
+    CHECK_FALSE(pagerduty_signature_valid("secret", "body", ""));
+    CHECK_FALSE(
+        pagerduty_signature_valid("", "body", "v1=" + vigie::http::hmac_sha256_hex("", "body")));
+}
+
+TEST_CASE("signature: a Standard Webhook is signed with its id and time", "[http]") {
+    using namespace std::chrono_literals;
+    using vigie::http::standard_webhook_valid;
+    const std::string secret = "whsec_c2VjcmV0";  // "secret"
+    const std::string signature = "v1," + vigie::http::hmac_sha256_base64("secret", "id.1000.body");
+    const vigie::http::StandardWebhook good{"id", "1000", signature};
+    CHECK(standard_webhook_valid(secret, "body", good, 1000s, 300s));
+    CHECK(standard_webhook_valid("secret", "body", good, 1000s, 300s));
+    CHECK(standard_webhook_valid(secret, "body", good, 1300s, 300s));
+    CHECK(standard_webhook_valid(secret, "body", good, 700s, 300s));
+    CHECK_FALSE(standard_webhook_valid(secret, "body", good, 1301s, 300s));
+    CHECK_FALSE(standard_webhook_valid(secret, "body", good, 699s, 300s));
+    CHECK_FALSE(standard_webhook_valid(secret, "other", good, 1000s, 300s));
+    CHECK_FALSE(standard_webhook_valid("whsec_!", "body", good, 1000s, 300s));
+    CHECK_FALSE(standard_webhook_valid("", "body", good, 1000s, 300s));
+    CHECK_FALSE(standard_webhook_valid(secret, "body", {"other", "1000", signature}, 1000s, 300s));
+    CHECK_FALSE(standard_webhook_valid(secret, "body", {"id", "1000x", signature}, 1000s, 300s));
+    const std::string two = "v1,AAAA " + signature;
+    CHECK(standard_webhook_valid(secret, "body", {"id", "1000", two}, 1000s, 300s));
+}
+
+TEST_CASE("signature: base64 is read padded or not, and nothing else is", "[http]") {
+    using vigie::http::decode_base64;
+    CHECK(decode_base64("") == "");
+    CHECK(decode_base64("YQ==") == "a");
+    CHECK(decode_base64("YWI") == "ab");
+    CHECK(decode_base64("YWJj") == "abc");
+    CHECK(decode_base64("/+8=") == "\xff\xef");
+    CHECK_FALSE(decode_base64("Y").has_value());
+    CHECK_FALSE(decode_base64("YW J").has_value());
+}
+
+TEST_CASE("signature: a token comes as Bearer, or as the password of Basic", "[http]") {
+    using vigie::http::authorized;
+    CHECK(authorized("", ""));
+    CHECK(authorized("token", "Bearer token"));
+    CHECK(authorized("token", "Basic YW5uOnRva2Vu"));  // ann:token
+    CHECK_FALSE(authorized("token", "Basic dG9rZW4="));
+    CHECK_FALSE(authorized("token", "Bearer tokem"));
+    CHECK_FALSE(authorized("token", "token"));
+    CHECK_FALSE(authorized("token", ""));
+}

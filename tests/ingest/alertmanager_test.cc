@@ -190,14 +190,8 @@ TEST_CASE("alertmanager: another content type is refused", "[ingest]") {
             .status == 200);
 }
 
-TEST_CASE("alertmanager: status, healthy and ready answer what amtool asks", "[ingest]") {
+TEST_CASE("alertmanager: healthy and ready answer", "[ingest]") {
     Fixture fixture;
-    const auto status = schemas::parse_json(fixture.get("/api/v2/status").body);
-    REQUIRE(status.has_value());
-    CHECK(schemas::string_at(*status, "/cluster/status") == "disabled");
-    CHECK(schemas::string_at(*status, "/uptime") == "2026-11-21T05:39:30Z");
-    CHECK(schemas::string_at(*status, "/config/original").has_value());
-    CHECK(schemas::string_at(*status, "/versionInfo/version").has_value());
     CHECK(fixture.get("/-/healthy").status == 200);
     CHECK(fixture.get("/-/ready").status == 200);
 }

@@ -34,13 +34,22 @@ Fixture::Fixture(Receivers::Options options, bool hold) {
     receivers->add_remote_write(router);
     receivers->add_alertmanager(router);
     receivers->add_alertmanager_webhook(router);
+    receivers->add_alert_webhooks(router);
     receivers->add_github(router);
+    receivers->add_change_webhooks(router);
+    receivers->add_generic(router);
+    receivers->add_logs(router);
+    receivers->add_heartbeat(router);
 }
 
 http::Response Fixture::post(std::string path, std::string body,
                              std::vector<std::pair<std::string, std::string>> headers) {
     http::Request request;
     request.method = "POST";
+    if (const auto mark = path.find("?token="); mark != std::string::npos) {
+        request.query.emplace_back("token", path.substr(mark + 7));
+        path.resize(mark);
+    }
     request.path = std::move(path);
     request.headers = std::move(headers);
     request.body = std::move(body);

@@ -257,3 +257,47 @@ TEST_CASE("deliveries: the oldest is forgotten when it is full", "[ingest]") {
     CHECK(seen.contains("b"));
     CHECK(seen.contains("c"));
 }
+
+TEST_CASE("github: pull requests, jobs, checks and releases are changes too", "[ingest]") {
+    struct Case {
+        std::string event, body, key, status, version;
+        ChangeKind kind;
+    };
+    const std::string repository = "," + std::string(kRepository) + "}";
+    const Case cases[] = {
+        {"pull_request",
+         R"({"action":"closed","pull_request":{"number":7,"merged":true,"merge_commit_sha":"abc",
+             "title":"T","updated_at":"2026-11-21T05:30:00Z"})",
+         "pull_request:7", "merged", "abc", ChangeKind::kCommit},
+        {"workflow_job",
+         R"({"action":"completed","workflow_job":{"id":9,"name":"test","head_sha":"abc",
+             "status":"completed","conclusion":"failure","completed_at":"2026-11-21T05:30:00Z"})",
+         "workflow_job:9", "failure", "abc", ChangeKind::kBuild},
+        {"check_run",
+         R"({"action":"created","check_run":{"id":4,"name":"lint","head_sha":"abc",
+             "status":"queued","conclusion":null,"started_at":"2026-11-21T05:30:00Z"})",
+         "check_run:4", "queued", "abc", ChangeKind::kTestRun},
+        {"release",
+         R"({"action":"published","release":{"id":5,"tag_name":"v1.5.0",
+             "published_at":"2026-11-21T05:30:00Z"})",
+         "release:5", "published", "v1.5.0", ChangeKind::kBuild},
+    };
+    for (const auto& each : cases) {
+        INFO(each.event);
+        Github github;
+        CHECK(github.deliver(each.event, each.body + repository).status == 200);
+        const auto change = github.only_change();
+        CHECK(change.kind == each.kind);
+        CHECK(change.key == "github:shop/checkout:" + each.key);
+        CHECK(change.status == each.status);
+        CHECK(change.version == each.version);
+        CHECK(change.at == at("2026-11-21T05:30:00Z"));
+        // Without the member that it is about.
+        CHECK(github.deliver(each.event, "{" + repository.substr(1), "other").status == 400);
+    }
+    Github github;
+    CHECK(github
+              .deliver("pull_request",
+                       R"({"action":"labeled","pull_request":{"number":7})" + repository)
+              .status == 202);
+}

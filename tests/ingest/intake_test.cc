@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "core/redact.h"
 #include "schemas/topics.h"
 #include "tests/ingest/fixture.h"
 

@@ -1,4 +1,5 @@
 #include "schemas/events.h"
+#include "schemas/alert_json.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -37,6 +38,50 @@ std::string edited(const std::string& pointer, const std::string& value) {
 }
 
 }  // namespace
+
+TEST_CASE("events: an alert that is written without a tree has the same bytes", "[schemas]") {
+    Alert alert;
+    alert.fingerprint = "f";
+    alert.name = "A \"name\" with \\ and \n\t\x01\x7f é";
+    alert.labels = {{"a", "1"}, {"b{", "{\"}"}};
+    alert.annotations = {{"summary", ""}};
+    alert.starts_at = vigie::event_time_from_micros(1'795'239'000'123'456);
+    const EventMeta meta{{"id-1"}, "/ingest/x", vigie::event_time_from_micros(5), {"default"}};
+    CHECK(encode_alert(meta, alert) == encode({meta, alert}));
+    alert.ends_at = vigie::event_time_from_micros(1'795'239'000'000'000);
+    alert.firing = false;
+    alert.severity = Severity::kCritical;
+    alert.url = "https://example.org/a?b=c&d=\"e\"";
+    alert.entity = {"service:checkout"};
+    CHECK(encode_alert(meta, alert) == encode({meta, alert}));
+    alert.labels = {{"b", "\xff"}, {"a", "1"}};  // Not UTF-8, not sorted
+    CHECK(encode_alert(meta, alert) == encode({meta, alert}));
+    CHECK(encode_alert({}, {}) == encode({EventMeta{}, Alert{}}));
+}
+
+TEST_CASE("events: posted alerts are read without a tree when they are as usual", "[schemas]") {
+    const auto usual = read_posted_alerts(
+        R"([{"labels":{"b":"2","a":"1","empty":""},"annotations":{"x":"y"},"startsAt":"s",
+             "endsAt":"e","generatorURL":"u","other":[1,{"z":null}]},{"labels":{}}])",
+        {});
+    REQUIRE(usual.has_value());
+    REQUIRE(usual->size() == 2);
+    CHECK(usual->at(0).labels == Labels{{"a", "1"}, {"b", "2"}});
+    CHECK(usual->at(0).annotations == Labels{{"x", "y"}});
+    CHECK(usual->at(0).starts_at == "s");
+    CHECK(usual->at(0).ends_at == "e");
+    CHECK(usual->at(0).url == "u");
+    DecodeLimits few;
+    few.items_max = 1;
+    CHECK_FALSE(read_posted_alerts("[{},{}]", few).has_value());
+    for (const std::string_view text :
+         {"", "{}", "[1]", R"([{"labels":1}])", R"([{"labels":{"a":1}}])",
+          R"([{"labels":{"":"b"}}])", R"([{"labels":{"a":"1","a":"2"}}])", R"([{"startsAt":5}])",
+          R"([{"labels":null}])", R"([{"labels":{},"labels":{}}])", "[{}", "[\"\xff\"]"}) {
+        INFO(text);
+        CHECK_FALSE(read_posted_alerts(text, {}).has_value());
+    }
+}
 
 TEST_CASE("events: every type comes back as it was", "[schemas]") {
     for (const auto& [name, event] : samples::full_events()) {

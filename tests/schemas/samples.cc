@@ -65,7 +65,10 @@ Decision decision() {
             .reason = "looks right",
             .value = "right",
             .scope = "kubernetes.*",
-            .expires_at = at("2026-11-21T11:00:00Z")};
+            .expires_at = at("2026-11-21T11:00:00Z"),
+            .terms = SilenceTerms{.id = "silence-1",
+                                  .matchers = {{"team", "shop|cart", true, false}},
+                                  .starts_at = at("2026-11-21T10:00:00Z")}};
 }
 
 ActionEvent action() {
@@ -232,11 +235,20 @@ std::vector<std::pair<std::string, Event>> full_events() {
                       .what = "plan approved",
                       .subject = "plan-0123456789ab",
                       .detail = "by ada"};
+    const Heartbeat heartbeat{.name = "backup",
+                              .every = std::chrono::seconds{86400},
+                              .grace = std::chrono::seconds{3600},
+                              .entity = {"host:nas"},
+                              .severity = Severity::kWarning,
+                              .summary = "no backup since yesterday",
+                              .declared = true,
+                              .ended = false};
     return {{"alert.json", event(alert())},       {"anomaly.json", event(anomaly())},
             {"forecast.json", event(forecast)},   {"change.json", event(change())},
             {"decision.json", event(decision())}, {"action.json", event(action())},
             {"incident.json", event(incident())}, {"policy.json", event(policy())},
-            {"audit.json", event(audit)},         {"tick.json", event(Tick{})}};
+            {"audit.json", event(audit)},         {"tick.json", event(Tick{})},
+            {"heartbeat.json", event(heartbeat)}};
 }
 
 std::vector<Event> sparse_events() {
@@ -259,8 +271,15 @@ std::vector<Event> sparse_events() {
     Audit audit;
     audit.actor = "a";
     audit.what = "w";
-    return {event(alert),  event(anomaly),  event(forecast), event(change), event(decision),
-            event(action), event(incident), event(Policy{}), event(audit),  event(Tick{})};
+    Decision silence;
+    silence.actor = "a";
+    silence.kind = DecisionKind::kSilence;
+    silence.terms = SilenceTerms{"id", {{"a", "b.*", true, false}}, at("2026-11-21T10:00:00Z")};
+    Heartbeat heartbeat;
+    heartbeat.name = "h";
+    return {event(silence),  event(heartbeat), event(alert),    event(anomaly),
+            event(forecast), event(change),    event(decision), event(action),
+            event(incident), event(Policy{}),  event(audit),    event(Tick{})};
 }
 
 }  // namespace vigie::schemas::samples

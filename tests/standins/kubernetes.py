@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 import urllib.request
 
 from contract import KubernetesContract, find_contract
@@ -150,6 +151,10 @@ class Kubernetes(Standin):
         self.version = 100
         self.deployments = {}
         self.replica_sets = {}
+        self.events = []  # (version, event), oldest first
+        self.events_from = 0  # Versions before this one are gone
+        self.watch_end = 0  # Counts orders to end all watches
+        self.bookmarks = 0
         path = find_contract("kubernetes-openapi-1.26.json.gz", arguments.contract)
         self.contract = KubernetesContract(path) if path else None
         self.checked = self.contract is not None
@@ -332,6 +337,27 @@ class Kubernetes(Standin):
             changed["spec"]["paused"] = True
             self._store(*key, changed)
             return True
+        if "event" in order:
+            event = copy.deepcopy(order["event"])
+            version = self._next_version()
+            metadata = event.setdefault("metadata", {})
+            metadata.setdefault("namespace", "shop")
+            metadata.setdefault("name", f"event.{version}")
+            metadata.setdefault("uid", f"uid-{version}")
+            metadata["resourceVersion"] = version
+            self.events.append((int(version), event))
+            return True
+        if "expire_events" in order:  # As when etcd was compacted
+            self.events_from = int(self._next_version())
+            self.watch_end += 1
+            return True
+        if "end_watches" in order:
+            self.watch_end += 1
+            return True
+        if "bookmark" in order:
+            self._next_version()
+            self.bookmarks += 1
+            return True
         if "pause_controller" in order:
             self.paused = bool(order["pause_controller"])
             if not self.paused:
@@ -356,6 +382,8 @@ class Kubernetes(Standin):
                     f"include: {', '.join(PATCH_TYPES)}"))
             if problems:
                 return self._failure(ApiError(400, "BadRequest", "; ".join(problems)))
+        if request.method == "GET" and request.path == "/api/v1/events":
+            return self._events(request)
         try:
             status, value = self._route(request)
         except ApiError as error:
@@ -370,6 +398,48 @@ class Kubernetes(Standin):
         return Response.json(error.code, {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": error.message, "reason": error.reason, "code": error.code})
+
+    def _events(self, request):
+        if request.query_value("watch") not in ("1", "true"):
+            return Response.json(200, {
+                "kind": "EventList", "apiVersion": "v1",
+                "metadata": {"resourceVersion": str(self.version)},
+                "items": [event for _, event in self.events]})
+        since = int(request.query_value("resourceVersion", "0"))
+        if since < self.events_from:
+            return self._failure(ApiError(410, "Expired", "too old resource version"))
+        response = Response(200, b"", {"Content-Type": "application/json"})
+        response.pieces = self._watch(since, float(request.query_value("timeoutSeconds", "300")))
+        return response
+
+    def _watch(self, since, seconds):
+        """The lines of a watch, without the lock: it lasts."""
+        def line(kind, thing):
+            return json.dumps({"type": kind, "object": thing}).encode() + b"\n"
+
+        with self.lock:
+            end, bookmarks = self.watch_end, self.bookmarks
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with self.lock:
+                fresh = [event for version, event in self.events if version > since]
+                gone, ended = since < self.events_from, self.watch_end != end
+                marked, version = self.bookmarks != bookmarks, self.version
+                bookmarks = self.bookmarks
+            if gone:
+                yield line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired",
+                                     "message": "too old resource version"})
+                return
+            for event in fresh:
+                since = int(event["metadata"]["resourceVersion"])
+                yield line("ADDED", event)
+            if marked:
+                since = version
+                yield line("BOOKMARK", {"kind": "Event", "apiVersion": "v1", "metadata": {
+                    "resourceVersion": str(version), "creationTimestamp": None}})
+            if ended:
+                return
+            time.sleep(0.02)
 
     def _route(self, request):
         parts = request.path.strip("/").split("/")

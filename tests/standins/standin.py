@@ -45,6 +45,7 @@ class Response:
         self.body = body.encode() if isinstance(body, str) else body
         self.headers = dict(headers or {})
         self.reason = reason
+        self.pieces = None  # An iterator of bytes: an answer without a length, sent as it comes
 
     @staticmethod
     def json(status, value, headers=None, reason=None):
@@ -183,6 +184,9 @@ def _make_handler(standin):
             length = int(headers.get("content-length") or 0)
             body = self.rfile.read(min(length, BODY_BYTES_MAX))
             response = standin.answer(Request(self.command, self.path, headers, body))
+            if response is not None and response.pieces is not None:
+                self._stream(response)
+                return
             if response is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -197,6 +201,21 @@ def _make_handler(standin):
                     self.wfile.write(response.body)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
+
+        def _stream(self, response):
+            """An answer in pieces, for as long as they come."""
+            self.close_connection = True
+            try:
+                self.send_response(response.status)
+                for name, value in response.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for piece in response.pieces:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.wfile.write(b"0\r\n\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                pass
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "responders/agent/limits.h"
+#include "schemas/silences.h"
 #include "story.h"
 
 using namespace vigie;
@@ -135,6 +136,7 @@ TEST_CASE("agent: resolved incidents kept for a verdict are bounded", "[agent][s
 }
 
 TEST_CASE("agent: silences and modes are bounded", "[agent]") {
+    using schemas::kSilencesMax;
     Story story;
     schemas::Decision silence;
     silence.kind = schemas::DecisionKind::kSilence;

@@ -296,6 +296,98 @@ TEST_CASE("agent: a silence with owner and end suppresses, and its end wakes", "
     }
 }
 
+namespace {
+
+schemas::Decision silence_of_labels(std::string_view matchers, EventTime until) {
+    schemas::Decision silence;
+    silence.kind = DecisionKind::kSilence;
+    silence.actor = "ann";
+    silence.expires_at = until;
+    silence.terms = schemas::SilenceTerms{"s1", *schemas::parse_matchers(matchers), std::nullopt};
+    return silence;
+}
+
+void tell_alert(Story& story, const std::string& name, const std::string& team) {
+    schemas::Alert alert;
+    alert.labels = {{"alertname", name}, {"team", team}};
+    alert.fingerprint = name + team;
+    alert.name = name;
+    alert.entity = {"service:checkout"};
+    alert.severity = schemas::Severity::kCritical;
+    alert.starts_at = story.now();
+    story.tell(alert);
+}
+
+}  // namespace
+
+TEST_CASE("agent: a silence chooses alerts by their labels, before and after they fire",
+          "[agent]") {
+    const bool restarting = GENERATE(false, true);
+    Story story(restarting);
+    SECTION("it is there first") {
+        story.tell(silence_of_labels("team=~sh.p", story.at(300)));
+        tell_alert(story, "Slow", "shop");
+        CHECK(story.state() == "suppressed");
+        CHECK(story.notices().empty());
+        tell_alert(story, "Slow", "other");
+        CHECK(story.state() == "open");
+    }
+    SECTION("it comes later, and is ended by hand") {
+        tell_alert(story, "Slow", "shop");
+        story.tell(silence_of_labels("team=shop,alertname=Slow", story.at(300)));
+        CHECK(story.state() == "suppressed");
+        story.until(10);
+        story.tell(silence_of_labels("team=shop", story.now()));  // An end that is not to come
+        CHECK(story.state() == "open");
+        CHECK(story.audited("silence ended", "ended by ann"));
+        story.until(310);
+        CHECK(story.audits("silence ended").size() == 1);
+    }
+    SECTION("another label is not covered") {
+        story.tell(silence_of_labels("team=shop", story.at(300)));
+        tell_alert(story, "Slow", "other");
+        CHECK(story.state() == "open");
+    }
+    SECTION("the entity is a label too") {
+        story.tell(silence_of_labels("vigie_entity=~service:.*", story.at(300)));
+        tell_alert(story, "Slow", "shop");
+        CHECK(story.state() == "suppressed");
+    }
+}
+
+TEST_CASE("agent: a silence that is to come begins at its time, and can be changed", "[agent]") {
+    Story story;
+    auto silence = silence_of_labels("team=shop", story.at(300));
+    silence.terms->starts_at = story.at(60);
+    story.tell(silence);
+    tell_alert(story, "Slow", "shop");
+    CHECK(story.state() == "open");
+    story.until(59);
+    CHECK(story.state() != "suppressed");
+    story.until(61);
+    CHECK(story.state() == "suppressed");
+    // The same silence with another end: there is still one.
+    story.tell(silence_of_labels("team=shop", story.at(100)));
+    story.until(99);
+    CHECK(story.state() == "suppressed");
+    story.until(101);
+    CHECK(story.state() == "open");
+    CHECK(story.audits("silence ended").size() == 1);
+}
+
+TEST_CASE("agent: a silence of bad matchers, or of none, is refused", "[agent]") {
+    Story story;
+    auto silence = silence_of_labels("team=shop", story.at(300));
+    silence.terms->matchers[0] = {"team", "(", true, true};
+    story.tell(silence);
+    silence.terms->matchers.clear();
+    story.tell(silence);
+    silence.terms->matchers = {{"team", "shop", false, true}};
+    silence.scope = "*";
+    story.tell(silence);
+    CHECK(story.audits("silence refused").size() == 3);
+}
+
 TEST_CASE("agent: a silence without an end or an owner is refused", "[agent]") {
     Story story;
     schemas::Decision silence;

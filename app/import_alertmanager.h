@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+
+namespace vigie::app {
+
+// What an alertmanager.yml becomes in Vigie's configuration.
+struct Imported {
+    std::string yaml;                   // A part of vigie.yaml; read it before it is used
+    std::vector<std::string> notes;     // "file:12:3: …": what is done in another way
+    std::vector<std::string> refusals;  // "file:12:3: …": what cannot be expressed
+};
+
+// Receivers become channels. kInvalid for what is not YAML or not an Alertmanager's configuration.
+// Vigie tells its channels of incidents, not of alerts, and groups and inhibits by its own
+// correlation, so routes to several receivers, inhibit rules and time intervals are refused, each
+// with its line. `file` is what the lines call it.
+Result<Imported> import_alertmanager(const std::string& text, const std::string& file);
+
+}  // namespace vigie::app
