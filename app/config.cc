@@ -20,6 +20,7 @@ namespace vigie::app {
 
 namespace {
 
+constexpr std::uint16_t kOtlpPort = 4318;
 constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
 
 // The listener takes addresses, not names.
@@ -61,6 +62,11 @@ void read_listen(Section& section, std::string_view key, Listen& listen) {
 void read_listeners(Section& section, Config& config) {
     read_listen(section, "api", config.api);
     read_listen(section, "otlp", config.otlp);
+    // Who moved the one port is asked to say where the other goes.
+    config.otlp_grpc.address = config.otlp.address;
+    config.otlp_grpc.enabled =
+        section.has("otlp_grpc") || (config.otlp.enabled && config.otlp.port == kOtlpPort);
+    read_listen(section, "otlp_grpc", config.otlp_grpc);
     read_listen(section, "alertmanager", config.alertmanager);
     read_listen(section, "syslog_udp", config.syslog_udp);
     read_listen(section, "syslog_tcp", config.syslog_tcp);

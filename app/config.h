@@ -40,6 +40,9 @@ struct Config {
 
     Listen api{"127.0.0.1", 9099};
     Listen otlp{"127.0.0.1", 4318};
+    // OTLP/gRPC, and HTTP/1.1 too. On when the line above has its usual port, unless said
+    // otherwise.
+    Listen otlp_grpc{"127.0.0.1", 4317, false};
     Listen alertmanager{"127.0.0.1", 9093};
     Listen syslog_udp{"127.0.0.1", 514, false};
     Listen syslog_tcp{"127.0.0.1", 514, false};

@@ -35,15 +35,18 @@ std::string url(const Listen& listen, std::uint16_t port, bool tls) {
 
 void announce(const Config& config, const Vigie::Ports& ports, Log& log) {
     const bool tls = config.tls.has_value();
-    log.info("vigie is running",
-             {{"version", std::string(kVersion)},
-              {"console", url(config.api, ports.api, tls)},
-              {"otlp", ports.otlp == 0 ? "off" : url(config.otlp, ports.otlp, tls)},
-              {"alertmanager",
-               ports.alertmanager == 0 ? "off" : url(config.alertmanager, ports.alertmanager, tls)},
-              {"data", config.data}});
+    log.info(
+        "vigie is running",
+        {{"version", std::string(kVersion)},
+         {"console", url(config.api, ports.api, tls)},
+         {"otlp", ports.otlp == 0 ? "off" : url(config.otlp, ports.otlp, tls)},
+         {"otlp_grpc", ports.otlp_grpc == 0 ? "off" : url(config.otlp_grpc, ports.otlp_grpc, tls)},
+         {"alertmanager",
+          ports.alertmanager == 0 ? "off" : url(config.alertmanager, ports.alertmanager, tls)},
+         {"data", config.data}});
     for (const auto& [name, listen] :
-         {std::pair{"otlp", &config.otlp}, std::pair{"alertmanager", &config.alertmanager}}) {
+         {std::pair{"otlp", &config.otlp}, std::pair{"otlp_grpc", &config.otlp_grpc},
+          std::pair{"alertmanager", &config.alertmanager}}) {
         if (!listen->enabled || is_loopback(listen->address)) continue;
         log.warn("this receiver takes data from everyone who reaches it",
                  {{"receiver", name}, {"address", listen->address}});

@@ -117,6 +117,7 @@ struct Vigie::Parts {
     std::unique_ptr<streams::Thread> tick_thread;
     std::unique_ptr<http::Server> api_server;
     std::unique_ptr<http::Server> otlp_server;
+    std::unique_ptr<http::Server> otlp_grpc_server;
     std::unique_ptr<http::Server> alertmanager_server;
     std::unique_ptr<http::FrameServer> syslog_server;
     std::unique_ptr<streams::Thread> syslog_thread;
@@ -216,6 +217,7 @@ Status Vigie::Parts::start_servers() {
     receivers->add_logs(api_router);
     receivers->add_heartbeat(api_router);
     receivers->add_otlp(otlp_router);
+    receivers->add_otlp_grpc(otlp_router);
     receivers->add_alertmanager(alertmanager_router);
     alertmanager_api->add_routes(alertmanager_router);
 
@@ -230,6 +232,10 @@ Status Vigie::Parts::start_servers() {
     VIGIE_TRY_ASSIGN(api_server, start_server("api", config.api, api_router));
     if (config.otlp.enabled) {
         VIGIE_TRY_ASSIGN(otlp_server, start_server("otlp", config.otlp, otlp_router));
+    }
+    if (config.otlp_grpc.enabled) {
+        VIGIE_TRY_ASSIGN(otlp_grpc_server,
+                         start_server("otlp_grpc", config.otlp_grpc, otlp_router));
     }
     if (config.alertmanager.enabled) {
         VIGIE_TRY_ASSIGN(alertmanager_server,
@@ -276,6 +282,7 @@ Result<std::unique_ptr<http::Server>> Vigie::Parts::start_server(std::string nam
     options.port = listen.port;
     options.tls = config.tls;
     options.body_bytes_max = config.ingest.intake.body_bytes_max;
+    options.http2 = &router == &otlp_router;
     if (&router == &api_router) {
         // Without a token it listens on loopback, where only a page of another site could come by
         // a name.
@@ -416,7 +423,8 @@ void Vigie::Parts::stop(milliseconds wait_max) {
     if (stopping.exchange(true)) return;
     // One deadline for all servers together.
     const SteadyTime deadline = clock.steady() + wait_max;
-    for (http::Server* server : {otlp_server.get(), alertmanager_server.get(), api_server.get()}) {
+    for (http::Server* server :
+         {otlp_server.get(), otlp_grpc_server.get(), alertmanager_server.get(), api_server.get()}) {
         if (server == nullptr) continue;
         const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock.steady());
         server->drain(std::max(left, milliseconds{0}));
@@ -454,6 +462,7 @@ Vigie::Ports Vigie::ports() const {
     Ports ports;
     ports.api = parts_->api_server->port();
     if (parts_->otlp_server) ports.otlp = parts_->otlp_server->port();
+    if (parts_->otlp_grpc_server) ports.otlp_grpc = parts_->otlp_grpc_server->port();
     if (parts_->alertmanager_server) ports.alertmanager = parts_->alertmanager_server->port();
     return ports;
 }

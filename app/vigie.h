@@ -20,6 +20,7 @@ public:
     struct Ports {
         std::uint16_t api = 0;
         std::uint16_t otlp = 0;          // 0: off
+        std::uint16_t otlp_grpc = 0;     // 0: off
         std::uint16_t alertmanager = 0;  // 0: off
     };
 

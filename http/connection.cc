@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/h2_session.h"
 #include "http/server_impl.h"
 #include "http/url.h"
 #include "http/websocket_session.h"
@@ -26,21 +27,10 @@ namespace bhttp = beast::http;
 constexpr std::chrono::seconds kLingerMax{2};
 constexpr std::chrono::seconds kRefusedRequestWaitMax{2};
 constexpr std::size_t kFirstReadBytes = 4096;
-constexpr std::size_t kHeaderValueBytesMax = 16 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string_view view(beast::string_view text) {
     return {text.data(), text.size()};
-}
-
-// A value from outside with a line break in it would let the outside write headers.
-bool is_valid(const Response& response) {
-    return response.status >= 200 && response.status <= 599 &&
-           std::ranges::all_of(response.headers, [](const auto& header) {
-               const auto& [name, value] = header;
-               return is_token(name) && is_header_value(value) && name.size() <= 256 &&
-                      value.size() <= kHeaderValueBytesMax;
-           });
 }
 
 struct Refusal {
@@ -49,34 +39,9 @@ struct Refusal {
     std::string_view message;  // For the client: one line.
 };
 
-class Connection;
-
-// The one answer of one request. Copies of Respond share it; the last one to go answers 500.
-class Answer {
-public:
-    Answer(std::shared_ptr<ServerCore> core, std::weak_ptr<Connection> connection)
-        : core_(std::move(core)), connection_(std::move(connection)) {}
-    Answer(const Answer&) = delete;
-    Answer& operator=(const Answer&) = delete;
-    ~Answer() {
-        if (!done_.exchange(true)) deliver(std::nullopt);
-    }
-
-    void give(Response response) {
-        if (!done_.exchange(true)) deliver(std::move(response));
-    }
-
-private:
-    void deliver(std::optional<Response> response);
-
-    const std::shared_ptr<ServerCore> core_;
-    const std::weak_ptr<Connection> connection_;
-    std::atomic<bool> done_{false};
-};
-
 // Serves one client, one request at a time: what is pipelined waits in the buffer or in the
 // kernel. Everything but strand() runs on the strand.
-class Connection final : public Session, public std::enable_shared_from_this<Connection> {
+class Connection final : public AnsweringSession, public std::enable_shared_from_this<Connection> {
 public:
     Connection(std::shared_ptr<ServerCore> core, Socket socket, bool refuse, std::string remote)
         : core_(std::move(core)),
@@ -88,8 +53,7 @@ public:
           buffer_(core_->options.header_bytes_max + kFirstReadBytes) {}
 
     void start();
-    // Without a response the handler lost the request.
-    void answer(std::optional<Response> response);
+    void answer(std::int32_t stream, std::optional<Response> response) override;
 
     Strand strand() override { return strand_; }
     void begin_drain() override;
@@ -107,6 +71,9 @@ private:
     };
 
     void await_request();
+    void read_first();
+    void sniff();
+    void leave();
     void read_header();
     void keep_headers();
     void on_header(error_code error);
@@ -147,14 +114,6 @@ private:
     bhttp::response<bhttp::string_body> response_;
 };
 
-void Answer::deliver(std::optional<Response> response) {
-    const auto connection = connection_.lock();
-    if (!connection) return;  // The client left, or the server was drained.
-    core_->post(connection->strand(), [connection, response = std::move(response)]() mutable {
-        connection->answer(std::move(response));
-    });
-}
-
 void Connection::start() {
     if (!stream_.has_tls()) return await_request();
     set_deadline(core_->options.request_timeout);
@@ -177,13 +136,34 @@ void Connection::await_request() {
     set_deadline(refuse_   ? kRefusedRequestWaitMax
                  : served_ ? core_->options.idle_timeout
                            : core_->options.request_timeout);
+    read_first();
+}
+
+void Connection::read_first() {
     stream_.async_read_some(buffer_.prepare(kFirstReadBytes),
                             [self = shared_from_this()](error_code error, std::size_t bytes) {
                                 if (self->phase_ == Phase::kClosed) return;
                                 if (error) return self->finish();
                                 self->buffer_.commit(bytes);
-                                self->read_header();
+                                self->sniff();
                             });
+}
+
+// HTTP/2 is known by its first four bytes; no method of HTTP/1.1 begins like them.
+void Connection::sniff() {
+    constexpr std::size_t kSniffedBytes = 4;
+    const std::string_view first(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+    const auto known = std::min(first.size(), kSniffedBytes);
+    if (!core_->options.http2 || served_ || first.substr(0, known) != kH2Preface.substr(0, known)) {
+        return read_header();
+    }
+    if (known < kSniffedBytes) return read_first();
+    if (refuse_) {
+        core_->count_refused("connections_max");
+        return finish();
+    }
+    start_h2(core_, std::move(stream_), std::string(first), remote_);
+    leave();
 }
 
 void Connection::read_header() {
@@ -302,9 +282,7 @@ void Connection::dispatch() {
     phase_ = Phase::kAnswering;
     ++deadline_;
     timer_.cancel();
-    const auto answer = std::make_shared<Answer>(core_, weak_from_this());
-    core_->router.dispatch(std::move(request),
-                           [answer](Response response) { answer->give(std::move(response)); });
+    core_->router.dispatch(std::move(request), make_respond(core_, weak_from_this(), 0));
 }
 
 void Connection::upgrade() {
@@ -316,7 +294,11 @@ void Connection::upgrade() {
         return refuse({403, "origin", "WebSockets of other origins are refused\n"});
     }
     start_websocket(core_, std::move(stream_), parser_->release());
-    // The socket is not ours any more: only the bookkeeping is left.
+    leave();
+}
+
+// The socket is not ours any more: only the bookkeeping is left.
+void Connection::leave() {
     phase_ = Phase::kClosed;
     ++deadline_;
     timer_.cancel();
@@ -334,7 +316,7 @@ void Connection::refuse(const Refusal& refusal) {
     write(std::move(response));
 }
 
-void Connection::answer(std::optional<Response> response) {
+void Connection::answer(std::int32_t, std::optional<Response> response) {
     if (phase_ != Phase::kAnswering) return;
     if (!response) {
         core_->count_refused("answer_lost");

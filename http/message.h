@@ -20,6 +20,7 @@ struct Request {
     // Path and query as received. The router splits this one into segments, so that "%2F" stays
     // inside its segment; when it is empty (a request made by hand) it splits `path`.
     std::string target{};
+    bool http2 = false;
 
     // "" when absent; `name` in lower case. The first one when there are several.
     std::string_view header(std::string_view name) const;
@@ -30,6 +31,7 @@ struct Response {
     int status = 200;
     std::vector<std::pair<std::string, std::string>> headers{};
     std::string body{};
+    std::vector<std::pair<std::string, std::string>> trailers{};  // HTTP/1.1 leaves them out.
 
     static Response text(int status, std::string body);    // text/plain; charset=utf-8
     static Response json(int status, std::string body);    // application/json

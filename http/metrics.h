@@ -11,7 +11,8 @@ inline constexpr MetricName kRequestSeconds{
     "vigie_http_request_seconds", "Time from a request received completely to its answer written."};
 inline constexpr MetricName kConnections{"vigie_http_connections", "Connections open now."};
 // reason: body_too_large, headers_too_large, timeout, malformed, connections_max, origin,
-// tls_handshake, websocket_slow, answer_lost, answer_invalid.
+// tls_handshake, h2_flood, connection_bytes, deadline, host, websocket_slow, answer_lost,
+// answer_invalid.
 inline constexpr MetricName kRefusedTotal{"vigie_http_refused_total",
                                           "Requests and connections that were refused, by reason."};
 inline constexpr MetricName kFramesTotal{"vigie_http_frames_total",

@@ -231,6 +231,7 @@ Result<std::unique_ptr<Server>> Server::start(Options options, const Router& rou
         if (core->options.tls) {
             VIGIE_TRY_ASSIGN(auto tls, make_server_tls(*core->options.tls));
             core->tls = std::move(tls);
+            if (core->options.http2) offer_h2(*core->tls);
         }
         auto server = std::make_unique<BeastServer>(core);
         VIGIE_TRY(server->listen());

@@ -42,10 +42,10 @@ public:
 // of another origin cannot upgrade: it is answered 403.
 using WebSocketHandler = std::function<void(std::shared_ptr<WebSocket>)>;
 
-// HTTP/1.1 on one address, with or without TLS (1.2 and later). Every limit is answered with
-// its status: 413 body, 431 headers, 408 a request that does not arrive in time, 503 with
-// Retry-After when connections_max is reached. Chunked requests and keep-alive are understood,
-// Expect: 100-continue too.
+// HTTP/1.1 on one address, with or without TLS (1.2 and later), and HTTP/2 beside it if wanted.
+// Every limit is answered with its status: 413 body, 431 headers, 408 a request that does not
+// arrive in time, 503 with Retry-After when connections_max is reached. Chunked requests and
+// keep-alive are understood, Expect: 100-continue too.
 class Server {
 public:
     struct Options {
@@ -58,6 +58,10 @@ public:
         std::chrono::seconds request_timeout{30};  // To receive one request completely
         std::chrono::seconds idle_timeout{120};    // Between requests, and to take one answer
         std::size_t connections_max = 4096;
+        // A connection that begins with the preface of HTTP/2 speaks it; with TLS it is offered
+        // (ALPN). At most 100 requests at once on a connection; a flood of resets, pings and the
+        // like closes it. The deadline of a gRPC call is kept.
+        bool http2 = false;
         unsigned threads = 2;
         // Which Host headers are answered; others get 403. Unset: all.
         std::function<bool(std::string_view host)> host_allowed{};

@@ -32,6 +32,24 @@ public:
     virtual void abort() = 0;
 };
 
+class ServerCore;
+
+// A session that answers requests by their stream; HTTP/1.1 has one at a time, number 0.
+class AnsweringSession : public Session {
+public:
+    // On the strand. Without a response the handler lost the request.
+    virtual void answer(std::int32_t stream, std::optional<Response> response) = 0;
+};
+
+// The one answer of one request: the first call counts, and when all copies are gone without one,
+// the session is told so.
+Respond make_respond(std::shared_ptr<ServerCore> core, std::weak_ptr<AnsweringSession> session,
+                     std::int32_t stream);
+
+// False for a status or header that must not be sent: a value from outside with a line break in it
+// would let the outside write headers.
+bool is_valid(const Response& response);
+
 // What all connections of a server share. Owned together by the server and its sessions, so that
 // an answer that comes late finds an io_context that still exists. All members may be used
 // from any thread.

@@ -73,6 +73,22 @@ Result<ssl::context> make_client_tls(const ClientOptions& options) {
     return context;
 }
 
+void offer_h2(boost::asio::ssl::context& context) {
+    SSL_CTX_set_alpn_select_cb(
+        context.native_handle(),
+        [](SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
+           unsigned offered_size, void*) {
+            // What we speak, the best first, each with its length in front.
+            static constexpr unsigned char kSpoken[] = "\x02h2\x08http/1.1";
+            // OpenSSL's interface predates const: it writes a pointer, not through it.
+            auto** const out = const_cast<unsigned char**>(chosen);
+            const int found = SSL_select_next_proto(out, size, kSpoken, sizeof(kSpoken) - 1,
+                                                    offered, offered_size);
+            return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+        },
+        nullptr);
+}
+
 void expect_peer(SSL* tls, const std::string& host, bool verify) {
     error_code error;
     boost::asio::ip::make_address(host, error);

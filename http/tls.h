@@ -17,6 +17,9 @@ Result<boost::asio::ssl::context> make_server_tls(const TlsFiles& files);
 // is pinned: then the caller compares it after the handshake.
 Result<boost::asio::ssl::context> make_client_tls(const ClientOptions& options);
 
+// Lets clients of a server choose HTTP/2 in the handshake (ALPN).
+void offer_h2(boost::asio::ssl::context& context);
+
 // Before a client's handshake: asks for `host` (SNI) and, unless a certificate is pinned, accepts
 // only a certificate of that name or address.
 void expect_peer(SSL* tls, const std::string& host, bool verify);

@@ -2,8 +2,9 @@
 
 #include "core/metrics.h"
 
-// What ingest tells about itself. Labels: `source` is the way in ("otlp", "remote_write",
-// "alertmanager", "alertmanager_webhook", "github"), `reason` one of the words in intake.h.
+// What ingest tells about itself. Labels: `source` is the way in ("otlp", "otlp_grpc",
+// "remote_write", "alertmanager", "alertmanager_webhook", "github"), `reason` one of the words in
+// intake.h.
 namespace vigie::ingest::metrics {
 
 inline constexpr MetricName kAccepted{"vigie_ingest_accepted_requests_total",

@@ -69,6 +69,11 @@ public:
     // POST /v1/metrics, /v1/logs, /v1/traces. https://opentelemetry.io/docs/specs/otlp/#otlphttp
     void add_otlp(http::Router& router) const;
 
+    // The Export calls of MetricsService, LogsService and TraceService. Overload is
+    // RESOURCE_EXHAUSTED with RetryInfo; what is wrong INVALID_ARGUMENT, what is too large
+    // RESOURCE_EXHAUSTED without. https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
+    void add_otlp_grpc(http::Router& router) const;
+
     // POST /api/v1/write, versions 1.0 and 2.0.
     // https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
     void add_remote_write(http::Router& router) const;

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "http/grpc.h"
 #include "schemas/topics.h"
 
 namespace vigie::ingest {
@@ -31,6 +32,7 @@ Fixture::Fixture(Receivers::Options options, bool hold) {
     streams::Bus& used = hold ? static_cast<streams::Bus&>(held) : bus;
     receivers = std::make_unique<Receivers>(std::move(options), used, clock, metrics, log);
     receivers->add_otlp(router);
+    receivers->add_otlp_grpc(router);
     receivers->add_remote_write(router);
     receivers->add_alertmanager(router);
     receivers->add_alertmanager_webhook(router);
@@ -58,6 +60,22 @@ http::Response Fixture::post(std::string path, std::string body,
     router.dispatch(std::move(request),
                     [answer](http::Response response) { *answer = std::move(response); });
     return *answer;
+}
+
+http::Response Fixture::call(std::string path, std::string body, std::string_view coding) {
+    http::Request request;
+    request.method = "POST";
+    request.path = std::move(path);
+    request.headers = {{"content-type", "application/grpc"},
+                       {"grpc-encoding", std::string(coding)}};
+    request.body = http::grpc_answer(body).body;
+    if (!coding.empty()) request.body[0] = '\1';
+    request.remote = "192.0.2.7:51234";
+    request.http2 = true;
+    http::Response answer{0, {}, ""};
+    router.dispatch(std::move(request),
+                    [&answer](http::Response response) { answer = std::move(response); });
+    return answer;
 }
 
 http::Response Fixture::get(std::string path) {

@@ -81,6 +81,8 @@ struct Fixture {
     // Dispatches and returns the answer; status 0 when there is none yet.
     http::Response post(std::string path, std::string body,
                         std::vector<std::pair<std::string, std::string>> headers);
+    // The same as a call of gRPC, whose message is `body`.
+    http::Response call(std::string path, std::string body, std::string_view coding = {});
     http::Response get(std::string path);
 
     std::vector<streams::Record> on(std::string_view topic) const { return bus.records(topic); }
