@@ -1,5 +1,6 @@
 #include "schemas/otlp.h"
 #include "schemas/otlp_json.h"
+#include "schemas/otlp_json_usual.h"
 #include "schemas/otlp_series.h"
 #include "schemas/wire_cursor.h"
 
@@ -27,8 +28,7 @@ Status read_numbers_in(const Json& object, const char* key, const Place& place, 
 
 class MetricsDecoder {
 public:
-    MetricsDecoder(const DecodeLimits& limits, SeriesIndex& index, DecodedSamples& out)
-        : budget_(limits), sink_(budget_, index, out) {}
+    MetricsDecoder(Budget& budget, SampleSink& sink) : budget_(budget), sink_(sink) {}
 
     Status decode(std::string_view bytes) {
         return for_each_item(
@@ -38,7 +38,6 @@ public:
             });
     }
 
-private:
     // What is wrong with the form of the body ends it; a metric that says nothing sensible is left
     // out.
     Status read_metric(const Json& metric, const Labels& resource, const Place& place) {
@@ -53,6 +52,7 @@ private:
         return {};
     }
 
+private:
     Status read_kind(const Json& metric, std::string_view of, const Labels& resource,
                      MetricWriter& writer, const Place& place) {
         VIGIE_TRY_ASSIGN(const std::int64_t number,
@@ -172,15 +172,29 @@ private:
         return point;
     }
 
-    Budget budget_;
-    SampleSink sink_;
+    Budget& budget_;
+    SampleSink& sink_;
 };
 
 }  // namespace
 
 Status decode_json_metrics(std::string_view bytes, const DecodeLimits& limits, SeriesIndex& index,
                            DecodedSamples& out) {
-    return MetricsDecoder(limits, index, out).decode(bytes);
+    {
+        Budget budget(limits);
+        SampleSink sink(budget, index, out);
+        const auto read_other = [&](std::string_view metric, const Labels& resource) {
+            const auto json = parse_json(metric);
+            const std::size_t refused = out.refused;
+            return json && MetricsDecoder(budget, sink).read_metric(*json, resource, Place{}) &&
+                   out.refused == refused;
+        };
+        if (read_usual_json_metrics(bytes, budget, sink, read_other)) return {};
+    }
+    out.clear();
+    Budget budget(limits);
+    SampleSink sink(budget, index, out);
+    return MetricsDecoder(budget, sink).decode(bytes);
 }
 
 }  // namespace vigie::schemas::detail

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "schemas/otlp_json_usual.h"
 #include "schemas/series_table.h"
 #include "tests/schemas/wire.h"
 
@@ -196,4 +197,69 @@ TEST_CASE("decode samples: a point that is wrong is left out and counted, the re
     CHECK(out.samples.size() == 1);
     CHECK(out.refused == 1);
     CHECK_THAT(out.refused_why, Catch::StartsWith("remote write: no label __name__"));
+}
+
+TEST_CASE("decode samples: JSON of senders is read without a tree, and to the same samples",
+          "[schemas]") {
+    const auto body = read_payload("otlp_http_json-0003.body");
+    SeriesTable table({});
+    DecodedSamples usual;
+    detail::Budget budget(kLimits);
+    detail::SampleSink sink(budget, table, usual);
+    int others = 0;
+    CHECK(detail::read_usual_json_metrics(body, budget, sink, [&](auto text, const auto&) {
+        ++others;
+        return text.starts_with('{') && text.ends_with('}');
+    }));
+    CHECK(others == 2);  // A histogram and an exponential one
+    CHECK(usual.samples.size() == 3);
+    for (const char* odd :
+         {"{}", "[]", "{", R"({"resourceMetrics":1})", R"({"resourceMetrics":[1]})",
+          R"({"resourceMetrics":[],"resourceMetrics":[]})", R"({"resourceMetrics":[]} x)",
+          R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":""}]}]}]})"}) {
+        INFO(odd);
+        CHECK(!detail::read_usual_json_metrics(odd, budget, sink,
+                                               [](auto, const auto&) { return true; }));
+    }
+    // A field that comes late, and names with escapes, are read alike.
+    DecodedSamples out;
+    const auto json = R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"sum":{"dataPoints":[
+        {"asDouble":1.5,"flags":0,"attributes":[{"key":"a\u0062","value":{"stringValue":"\u00e9"}}],
+         "timeUnixNano":"2000000000"}],"isMonotonic":true,"aggregationTemporality":2},"name":"m"}]}],
+        "resource":{"attributes":[{"key":"r","value":{"intValue":7}}]}}]})";
+    REQUIRE(decode_samples(json, kContentOtlpJson, "", kLimits, table, out));
+    REQUIRE(out.samples.size() == 1);
+    CHECK(name_of(table, out.samples[0].series) == "m{ab=\"\u00e9\",r=\"7\"}");
+    CHECK(out.samples[0].kind == MetricKind::kCounter);
+    CHECK(out.samples[0].value == 1.5);
+}
+
+TEST_CASE("decode samples: bodies damaged at random are read or refused, never a crash",
+          "[schemas]") {
+    std::mt19937 random(11);
+    for (const auto& [name, type] : std::map<std::string, std::string_view>{
+             {"otlp_http_json-0003.body", kContentOtlpJson},
+             {"otlp_http_proto-0003.body", kContentOtlpProtobuf}}) {
+        const auto body = read_payload(name);
+        SeriesTable table({});
+        std::size_t read = 0;
+        for (int round = 0; round < 2000; ++round) {
+            std::string damaged = body;
+            for (unsigned i = 0; i < 1 + random() % 3; ++i) {
+                const auto at = random() % damaged.size();
+                switch (random() % 3) {
+                    case 0: damaged[at] = static_cast<char>(random()); break;
+                    case 1: damaged.erase(at, 1 + random() % 40); break;
+                    default: damaged.insert(at, damaged, random() % damaged.size(), random() % 40);
+                }
+                if (damaged.empty()) damaged = " ";
+            }
+            DecodedSamples out;
+            if (decode_samples(damaged, type, "", kLimits, table, out)) ++read;
+            for (const Sample& sample : out.samples) {
+                if (table.contains(sample.series)) CHECK(!table.metric(sample.series).empty());
+            }
+        }
+        CHECK(read > 20);
+    }
 }
