@@ -43,6 +43,7 @@ struct H2Stream {
     Request request;
     std::size_t header_bytes = 0;
     bool head = false;                    // The method is HEAD.
+    bool headed = false;                  // The headers are complete: what comes now are trailers.
     bool dispatched = false;              // The handler has it.
     bool answered = false;                // The answer is being sent.
     SteadyTime deadline;                  // To arrive completely; then to be read by the client.
@@ -328,6 +329,7 @@ void H2Session::begin_drain() {
 }
 
 int H2Session::on_begin(std::int32_t id) {
+    if (streams_.contains(id)) return 0;  // Trailers
     if (streams_.size() >= kStreamsMax) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     H2Stream& stream = streams_[id];
     stream.deadline = core_->clock.steady() + core_->options.request_timeout;
@@ -338,8 +340,8 @@ int H2Session::on_begin(std::int32_t id) {
 
 int H2Session::on_header(std::int32_t id, std::string_view name, std::string_view value) {
     const auto found = streams_.find(id);
-    // Trailers are ignored, as in HTTP/1.1.
-    if (found == streams_.end() || found->second.dispatched || found->second.answered) return 0;
+    // Trailers are ignored, as in HTTP/1.1: they would pass for headers that were checked.
+    if (found == streams_.end() || found->second.headed) return 0;
     H2Stream& stream = found->second;
     stream.header_bytes += name.size() + value.size() + 32;  // As RFC 9113 counts
     if (stream.header_bytes > core_->options.header_bytes_max) return 0;
@@ -394,6 +396,7 @@ int H2Session::on_frame(const nghttp2_frame& frame) {
     const auto found = streams_.find(frame.hd.stream_id);
     if (!of_request || found == streams_.end()) return 0;
     H2Stream& stream = found->second;
+    stream.headed = true;
     if (stream.dispatched || stream.answered) return 0;
     if (auto refusal = refusal_of(stream)) {
         core_->count_refused(refusal->status == 431   ? "headers_too_large"

@@ -10,6 +10,20 @@
 
 namespace vigie::http::test {
 
+namespace {
+
+std::vector<nghttp2_nv> fields_of(H2Client::Fields& all) {
+    std::vector<nghttp2_nv> fields;
+    for (auto& [name, value] : all) {
+        fields.push_back({reinterpret_cast<std::uint8_t*>(name.data()),
+                          reinterpret_cast<std::uint8_t*>(value.data()), name.size(), value.size(),
+                          NGHTTP2_NV_FLAG_NONE});
+    }
+    return fields;
+}
+
+}  // namespace
+
 struct ClientCallbacks {
     static H2Client& of(void* user) { return *static_cast<H2Client*>(user); }
 
@@ -37,13 +51,20 @@ struct ClientCallbacks {
         of(user).answers_[id].error = error;
         return 0;
     }
-    static ssize_t send(nghttp2_session*, std::int32_t id, std::uint8_t* into, std::size_t size,
-                        std::uint32_t* flags, nghttp2_data_source*, void* user) {
+    static ssize_t send(nghttp2_session* session, std::int32_t id, std::uint8_t* into,
+                        std::size_t size, std::uint32_t* flags, nghttp2_data_source*, void* user) {
         auto& [body, open] = of(user).bodies_[id];
         const std::size_t part = std::min(size, body.size());
         std::copy_n(body.data(), part, reinterpret_cast<char*>(into));
         body.erase(0, part);
-        if (body.empty() && !open) *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (body.empty() && !open) {
+            *flags |= NGHTTP2_DATA_FLAG_EOF;
+            auto trailers = fields_of(of(user).trailers_[id]);
+            if (!trailers.empty()) {
+                *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+                nghttp2_submit_trailer(session, id, trailers.data(), trailers.size());
+            }
+        }
         if (part == 0 && open) return NGHTTP2_ERR_DEFERRED;
         return static_cast<ssize_t>(part);
     }
@@ -67,24 +88,20 @@ H2Client::~H2Client() {
 }
 
 std::int32_t H2Client::begin(std::string_view method, std::string_view path, std::string body,
-                             const Fields& headers, bool open) {
+                             const Fields& headers, bool open, const Fields& trailers) {
     Fields all{{":method", std::string(method)},
                {":scheme", "http"},
                {":authority", "127.0.0.1"},
                {":path", std::string(path)}};
     all.insert(all.end(), headers.begin(), headers.end());
-    std::vector<nghttp2_nv> fields;
-    for (auto& [name, value] : all) {
-        fields.push_back({reinterpret_cast<std::uint8_t*>(name.data()),
-                          reinterpret_cast<std::uint8_t*>(value.data()), name.size(), value.size(),
-                          NGHTTP2_NV_FLAG_NONE});
-    }
+    const std::vector<nghttp2_nv> fields = fields_of(all);
     const bool none = body.empty() && !open;
     nghttp2_data_provider source{{.ptr = nullptr}, ClientCallbacks::send};
     const std::int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(),
                                                    none ? nullptr : &source, nullptr);
     REQUIRE(id > 0);
     bodies_[id] = {std::move(body), open};
+    trailers_[id] = trailers;
     flush();
     return id;
 }

@@ -33,7 +33,7 @@ public:
 
     // Sends a request, and says its stream. With `open` the body does not end.
     std::int32_t begin(std::string_view method, std::string_view path, std::string body = {},
-                       const Fields& headers = {}, bool open = false);
+                       const Fields& headers = {}, bool open = false, const Fields& trailers = {});
     void reset(std::int32_t stream);
     void ping();
     // Talks until the stream is over or the connection is; what was read.
@@ -59,7 +59,8 @@ private:
     nghttp2_session* session_ = nullptr;
     std::map<std::int32_t, Answer> answers_;
     std::map<std::int32_t, std::pair<std::string, bool>>
-        bodies_;  // To be sent; whether it stays open
+        bodies_;                               // To be sent; whether it stays open
+    std::map<std::int32_t, Fields> trailers_;  // Of requests
     std::int64_t goodbye_ = -1;
     bool closed_ = false;
 };

@@ -21,6 +21,9 @@ struct H2Site : Site {
         router.add("GET", "/much", [](Request, Respond respond) {
             respond(Response::text(200, std::string(3'000'000, 'x')));
         });
+        router.add("POST", "/header", [](Request request, Respond respond) {
+            respond(Response::text(200, std::string(request.header("x-a"))));
+        });
         router.add("GET", "/lost", [](Request, Respond) {});
         router.add("POST", "/later", [this](Request, Respond respond) {
             const std::scoped_lock lock(mutex);
@@ -98,6 +101,17 @@ TEST_CASE("http/2: the same port speaks HTTP/1.1, and the preface may come byte 
     post.send("P");
     post.send("OST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
     CHECK(post.read_response().find("200") != std::string::npos);
+}
+
+TEST_CASE("http/2: trailers never pass for headers", "[http]") {
+    H2Site site;
+    H2Client client(site.server->port());
+    const auto& answer = client.wait(client.begin("POST", "/header", "body", {{"x-b", "1"}}, false,
+                                                  {{"x-a", "from a trailer"}}));
+    CHECK(value_of(answer, ":status") == "200");
+    CHECK(answer.body.empty());
+    CHECK(client.ask("POST", "/header", "body", {{"x-a", "from a header"}}).body ==
+          "from a header");
 }
 
 TEST_CASE("http/2: a server that was not told to does not speak it", "[http]") {
