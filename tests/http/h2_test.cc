@@ -1,6 +1,8 @@
 #include <nghttp2/nghttp2.h>
 
 #include <catch2/catch.hpp>
+#include <mutex>
+#include <thread>
 
 #include "http/grpc.h"
 #include "tests/http/fixture.h"
