@@ -42,17 +42,23 @@ Result<std::vector<Partition>> chosen(const streams::Bus& bus, const LogCommand&
     return out;
 }
 
+constexpr streams::PollLimits kScanned{.records_max = 10'000, .wait_max = {}};
+
 // The first record at or after `time`; the end when there is none.
 Result<Offset> offset_of(const streams::Bus& bus, const Partition& partition, EventTime time) {
     VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
-    Offset found = range.end;
-    VIGIE_TRY(for_each_record(bus, partition, range.begin,
-                              [&](const streams::Record& record) -> Result<bool> {
-                                  if (record.message.event_time < time) return true;
-                                  found = record.offset;
-                                  return false;
-                              }));
-    return found;
+    Offset next = range.begin;
+    bool found = false;
+    const auto look = [&](const streams::RecordView& record) {
+        found = record.event_time >= time;
+        next = found ? record.offset : record.offset + 1;
+        return !found;
+    };
+    for (Offset before = -1; !found && next < range.end && next != before;) {
+        before = next;
+        VIGIE_TRY(bus.scan(partition, next, kScanned, look));
+    }
+    return found ? next : range.end;
 }
 
 Status list(const LogCommand& command) {

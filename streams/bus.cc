@@ -46,6 +46,33 @@ std::size_t bytes_of(const Message& message) {
     return bytes;
 }
 
+std::size_t RecordView::bytes() const {
+    std::size_t bytes = key.size() + value.size();
+    for (const auto& [name, text] : headers) bytes += name.size() + text.size();
+    return bytes;
+}
+
+Message RecordView::message() const {
+    Message message{partition.topic, std::string(key), std::string(value), {}, event_time};
+    message.headers.reserve(headers.size());
+    for (const auto& [name, text] : headers) message.headers.emplace_back(name, text);
+    return message;
+}
+
+Status Bus::scan(const Partition& partition, Offset from, const PollLimits& limits,
+                 const Visitor& visit) const {
+    VIGIE_TRY_ASSIGN(const auto records, read(partition, from, limits));
+    std::vector<std::pair<std::string_view, std::string_view>> headers;
+    for (const Record& record : records) {
+        const Message& message = record.message;
+        headers.assign(message.headers.begin(), message.headers.end());
+        const RecordView view{record.partition, record.offset, message.event_time,
+                              message.key,      message.value, headers};
+        if (!visit(view)) return {};
+    }
+    return {};
+}
+
 namespace {
 
 constexpr char kInline = 'i';

@@ -132,6 +132,12 @@ public:
     virtual Result<std::vector<Record>> read(const Partition& partition, Offset from,
                                              const PollLimits& limits) const = 0;
 
+    // The same in place, one record after the other, on the caller's thread, until `visit` says
+    // false. An error may come after some records were visited.
+    using Visitor = std::function<bool(const RecordView&)>;
+    virtual Status scan(const Partition& partition, Offset from, const PollLimits& limits,
+                        const Visitor& visit) const;
+
     // [oldest kept, next to be written). Because of holes it may be larger than the number of
     // its records, and the last offset before the end may have none.
     struct Range {

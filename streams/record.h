@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +50,20 @@ struct Record {
     Message message;
     // Offsets in front of it that retention removed before this consumer had read them.
     Offset removed_before = 0;
+};
+
+// A record where the bus has it, for readers of much who keep little. Its views, headers included,
+// are valid during the visit only.
+struct RecordView {
+    const Partition& partition;
+    Offset offset = 0;
+    EventTime event_time;
+    std::string_view key;
+    std::string_view value;
+    std::span<const std::pair<std::string_view, std::string_view>> headers;
+
+    std::size_t bytes() const;  // As bytes_of() counts.
+    Message message() const;
 };
 
 // The partition of a key: murmur2 with Kafka's seed, as Kafka's default partitioner does, so

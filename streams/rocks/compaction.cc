@@ -38,7 +38,8 @@ Status for_each_chunk(Engine& engine, const TopicLog& topic, std::int32_t index,
         VIGIE_TRY_ASSIGN(ChunkReader reader, ChunkReader::open(at->value().ToStringView(),
                                                                partition, key->base, buffer));
         while (reader.next_offset() < reader.end_offset()) {
-            VIGIE_TRY(reader.next(chunk.records.emplace_back()));
+            VIGIE_TRY_ASSIGN(const RecordView record, reader.next());
+            chunk.records.push_back({partition, record.offset, record.message()});
         }
         VIGIE_TRY_ASSIGN(const bool more, visit(std::move(chunk)));
         if (!more) return {};

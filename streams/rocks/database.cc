@@ -93,7 +93,8 @@ rocksdb::ColumnFamilyOptions log_options() {
     static const auto cache = rocksdb::NewLRUCache(16 * kMiB, 2);
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache;
-    table.block_size = 64 * 1024;  // Small chunks compress better together.
+    table.block_size = 64 * 1024;       // Small chunks compress better together.
+    table.max_auto_readahead_size = 0;  // Blocks are large: it would only copy them once more.
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     return options;
 }

@@ -33,25 +33,6 @@ std::optional<std::string_view> unpack(std::string_view packed, std::string& buf
     return std::string_view(buffer).substr(0, *size);
 }
 
-// False when the bytes are not exactly one body.
-bool decode_body(std::string_view body, Message& message) {
-    const auto time = take_u64(body);
-    const auto key = take_text(body);
-    const auto value = take_text(body);
-    const auto headers = take_u32(body);
-    if (!time || !key || !value || !headers) return false;
-    message.event_time = event_time_from_micros(static_cast<std::int64_t>(*time));
-    message.key = *key;
-    message.value = *value;
-    for (std::uint32_t i = 0; i < *headers; ++i) {
-        const auto name = take_text(body);
-        const auto text = take_text(body);
-        if (!name || !text) return false;
-        message.headers.emplace_back(*name, *text);
-    }
-    return body.empty();
-}
-
 }  // namespace
 
 std::string chunk_key(std::int32_t partition, Offset base) {
@@ -228,16 +209,25 @@ Status ChunkReader::skip() {
     return {};
 }
 
-Status ChunkReader::next(Record& record) {
+Result<RecordView> ChunkReader::next() {
     std::uint32_t crc = 0;
-    VIGIE_TRY_ASSIGN(const std::string_view body, take_body(crc));
+    VIGIE_TRY_ASSIGN(std::string_view body, take_body(crc));
     if (crc32c(body) != crc) return corrupt("the record fails its check");
-    record.partition = where_;
-    record.offset = next_;
-    record.message.topic = where_.topic;
-    if (!decode_body(body, record.message)) return corrupt("the record cannot be decoded");
-    ++next_;
-    return {};
+    const auto time = take_u64(body);
+    const auto key = take_text(body);
+    const auto value = take_text(body);
+    const auto headers = take_u32(body);
+    bool whole = time && key && value && headers;
+    headers_.clear();
+    for (std::uint32_t i = 0; whole && i < *headers; ++i) {
+        const auto name = take_text(body);
+        const auto text = take_text(body);
+        whole = name && text;
+        if (whole) headers_.emplace_back(*name, *text);
+    }
+    if (!whole || !body.empty()) return corrupt("the record cannot be decoded");
+    return RecordView{where_, next_++, event_time_from_micros(static_cast<std::int64_t>(*time)),
+                      *key,   *value,  headers_};
 }
 
 Status ChunkReader::finish() const {

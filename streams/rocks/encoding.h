@@ -76,9 +76,9 @@ public:
     Offset next_offset() const { return next_; }
     Offset end_offset() const { return end_; }
     Status skip();
-    // The next record, in an empty one. kCorrupt, with topic, partition and offset, when its check
-    // fails. Not at the end.
-    Status next(Record& record);
+    // The next record, valid until the next call. kCorrupt, with topic, partition and offset, when
+    // its check fails. Not at the end.
+    Result<RecordView> next();
     // kCorrupt when bytes are left over after the last record.
     Status finish() const;
 
@@ -92,6 +92,7 @@ private:
     Partition where_;
     Offset next_;
     Offset end_;
+    std::vector<std::pair<std::string_view, std::string_view>> headers_;
 };
 
 }  // namespace vigie::streams::rocks

@@ -100,6 +100,18 @@ bool Engine::removed(const Partition& partition, Offset offset) const {
 
 Result<std::vector<Record>> Engine::read(const Partition& partition,
                                          const ReadLimits& limits) const {
+    std::vector<Record> records;
+    records.reserve(std::min<std::size_t>(limits.records_max,
+                                          static_cast<std::size_t>(limits.end - limits.from)));
+    VIGIE_TRY(scan(partition, limits, [&](const RecordView& record) {
+        records.push_back({partition, record.offset, record.message()});
+        return true;
+    }));
+    return records;
+}
+
+Status Engine::scan(const Partition& partition, const ReadLimits& limits,
+                    const Bus::Visitor& visit) const {
     rocksdb::ColumnFamilyHandle* family = nullptr;
     bool compacted = false;
     {
@@ -109,9 +121,6 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
         compacted = topic->options.compacted;
     }
     const auto may_lack = [&](Offset offset) { return compacted || removed(partition, offset); };
-    std::vector<Record> records;
-    records.reserve(std::min<std::size_t>(limits.records_max,
-                                          static_cast<std::size_t>(limits.end - limits.from)));
     const std::string bound = chunk_key(partition.index + 1, 0);
     const rocksdb::Slice upper(bound);
     rocksdb::ReadOptions options_read;
@@ -123,6 +132,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
     chunks->SeekForPrev(start);
     if (!chunks->Valid() && chunks->status().ok()) chunks->Seek(start);
     std::size_t bytes = 0;
+    std::size_t count = 0;
     std::string buffer;
     Offset next = limits.from;
     for (; chunks->Valid() && next < limits.end; chunks->Next()) {
@@ -139,10 +149,12 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
             VIGIE_TRY(chunk.skip());
         }
         while (chunk.next_offset() < std::min(chunk.end_offset(), limits.end)) {
-            if (records.size() >= limits.records_max || bytes >= limits.bytes_max) return records;
-            VIGIE_TRY(chunk.next(records.emplace_back()));
-            bytes += bytes_of(records.back().message);
-            next = records.back().offset + 1;
+            if (count >= limits.records_max || bytes >= limits.bytes_max) return {};
+            VIGIE_TRY_ASSIGN(const RecordView record, chunk.next());
+            ++count;
+            bytes += record.bytes();
+            next = record.offset + 1;
+            if (!visit(record)) return {};
         }
         VIGIE_TRY(chunk.finish());
     }
@@ -150,7 +162,7 @@ Result<std::vector<Record>> Engine::read(const Partition& partition,
         return fail(error_of(chunks->status(), fmt::format("{}@{}", to_string(partition), next)));
     }
     if (next < limits.end && !may_lack(next)) return missing(partition, next);
-    return records;
+    return {};
 }
 
 Result<Offset> Engine::position(std::string_view group, const Partition& partition) const {

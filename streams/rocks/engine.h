@@ -69,6 +69,8 @@ struct Engine {
         std::size_t records_max = 0;
         std::size_t bytes_max = std::size_t{16} << 20U;  // Passed by at most one record.
     };
+    Status scan(const Partition& partition, const ReadLimits& limits,
+                const Bus::Visitor& visit) const;
     Result<std::vector<Record>> read(const Partition& partition, const ReadLimits& limits) const;
 
     // True when retention has removed the record.

@@ -96,6 +96,23 @@ void RocksBus::append(std::vector<Message> messages, AppendDone done) {
 
 Result<std::vector<Record>> RocksBus::read(const Partition& partition, Offset from,
                                            const PollLimits& limits) const {
+    VIGIE_TRY_ASSIGN(const Range range, range_for(partition, from, limits));
+    if (range.begin >= range.end) return std::vector<Record>{};
+    return engine_->read(
+        partition, {.from = range.begin, .end = range.end, .records_max = limits.records_max});
+}
+
+Status RocksBus::scan(const Partition& partition, Offset from, const PollLimits& limits,
+                      const Visitor& visit) const {
+    VIGIE_TRY_ASSIGN(const Range range, range_for(partition, from, limits));
+    if (range.begin >= range.end) return {};
+    return engine_->scan(partition,
+                         {.from = range.begin, .end = range.end, .records_max = limits.records_max},
+                         visit);
+}
+
+Result<Bus::Range> RocksBus::range_for(const Partition& partition, Offset from,
+                                       const PollLimits& limits) const {
     Range range;
     {
         std::unique_lock lock(engine_->mutex);
@@ -105,10 +122,7 @@ Result<std::vector<Record>> RocksBus::read(const Partition& partition, Offset fr
         }
         range = {log->begin(), log->end()};
     }
-    from = std::max(from, range.begin);
-    if (from >= range.end) return std::vector<Record>{};
-    return engine_->read(partition,
-                         {.from = from, .end = range.end, .records_max = limits.records_max});
+    return Range{std::max(from, range.begin), range.end};
 }
 
 Result<Bus::Range> RocksBus::range(const Partition& partition) const {

@@ -58,6 +58,8 @@ public:
     void append(std::vector<Message> messages, AppendDone done) override;
     Result<std::vector<Record>> read(const Partition& partition, Offset from,
                                      const PollLimits& limits) const override;
+    Status scan(const Partition& partition, Offset from, const PollLimits& limits,
+                const Visitor& visit) const override;
     Result<Range> range(const Partition& partition) const override;
     Result<std::int32_t> partition_count(std::string_view topic) const override;
     std::size_t message_bytes_max() const override;
@@ -66,6 +68,9 @@ public:
 
 private:
     explicit RocksBus(std::unique_ptr<Engine> engine);
+    // What a read from `from` on finds, after waiting for it.
+    Result<Range> range_for(const Partition& partition, Offset from,
+                            const PollLimits& limits) const;
 
     const std::unique_ptr<Engine> engine_;
     // Last: their threads use the engine. None when read only.

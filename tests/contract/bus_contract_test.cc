@@ -91,6 +91,40 @@ CONTRACT("bus: read starts anywhere, respects its limit, and leaves no trace") {
     CHECK(*bus.group_position("g", {"in", 0}) == 0);
 }
 
+CONTRACT("bus: a scan visits what a read gives, and ends when the visitor has enough") {
+    TestType harness;
+    Bus& bus = harness.bus();
+    REQUIRE(make_topics(bus).has_value());
+    Message first = msg(std::string("k\0", 2), "value");
+    first.headers = {{"kind", "tick"}, {"", std::string("\xff\0", 2)}};
+    REQUIRE(
+        append_and_wait(bus, {first, msg("", ""), msg("b", std::string(3000, 'x'))}).has_value());
+    const auto all = records_on(bus, "in");
+    REQUIRE(all.size() == 3);
+
+    std::size_t at = 0;
+    const auto compare = [&](const RecordView& record) {
+        CHECK(record.partition == all[at].partition);
+        CHECK(record.offset == all[at].offset);
+        CHECK(record.message() == all[at].message);
+        CHECK(record.bytes() == bytes_of(all[at].message));
+        return ++at < 3;
+    };
+    REQUIRE(bus.scan({"in", 0}, 0, kNow, compare).has_value());
+    CHECK(at == 3);
+    at = 1;
+    REQUIRE(bus.scan({"in", 0}, all[1].offset, {.records_max = 1, .wait_max = 0ms}, compare)
+                .has_value());
+    CHECK(at == 2);
+    std::size_t visits = 0;
+    const auto enough = [&](const RecordView&) { return ++visits < 2; };
+    REQUIRE(bus.scan({"in", 0}, 0, kNow, enough).has_value());
+    CHECK(visits == 2);
+    REQUIRE(bus.scan({"in", 0}, all[2].offset + 1, kNow, enough).has_value());
+    CHECK(visits == 2);
+    CHECK(bus.scan({"no", 0}, 0, kNow, enough).error().kind == ErrorKind::kNotFound);
+}
+
 CONTRACT("bus: what does not exist is kNotFound") {
     TestType harness;
     Bus& bus = harness.bus();

@@ -30,9 +30,8 @@ Result<std::vector<Message>> decode(std::string_view chunk) {
     std::string buffer;
     VIGIE_TRY_ASSIGN(ChunkReader reader, ChunkReader::open(chunk, kWhere, 40, buffer));
     while (reader.next_offset() < reader.end_offset()) {
-        Record record;
-        VIGIE_TRY(reader.next(record));
-        messages.push_back(std::move(record.message));
+        VIGIE_TRY_ASSIGN(const RecordView record, reader.next());
+        messages.push_back(record.message());
     }
     VIGIE_TRY(reader.finish());
     return messages;

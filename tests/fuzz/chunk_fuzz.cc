@@ -20,9 +20,9 @@ void read_chunk(std::string_view bytes) {
     const auto count = static_cast<std::uint32_t>(reader->end_offset() - reader->next_offset());
     std::string records;
     while (reader->next_offset() < reader->end_offset()) {
-        Record record;
-        if (!reader->next(record)) return;
-        rocks::append_record(records, record.message);
+        const auto record = reader->next();
+        if (!record) return;
+        rocks::append_record(records, record->message());
     }
     if (!reader->finish()) return;
     // Packed records may have been packed in more than one way.
@@ -32,8 +32,7 @@ void read_chunk(std::string_view bytes) {
     auto same = rocks::ChunkReader::open(again, {"in", 0}, 7, other);
     VIGIE_ASSERT(same.has_value());
     for (std::uint32_t i = 0; i < count; ++i) {
-        Record record;
-        VIGIE_ASSERT(same->next(record).has_value());
+        VIGIE_ASSERT(same->next().has_value());
     }
     VIGIE_ASSERT(same->finish().has_value());
 }
