@@ -251,6 +251,7 @@ void add_topics(CLI::App& app, Arguments& arguments) {
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     reset.add_option("--to", log.to, "begin, end, an offset, or a time (RFC 3339)")->required();
+    reset.add_flag("--keep-state", log.keep_state, "With its state: to go past a damaged record");
     reset.add_flag("--yes", log.confirmed, "Do it; without this, only say what would be done");
 }
 
@@ -272,6 +273,8 @@ void add_dead_letters(CLI::App& app, Arguments& arguments) {
     auto& retry = add_log_command(letters, arguments, "retry",
                                   "Put one of them, or all, back on the topic they came from",
                                   run_deadletter_retry);
+    retry.add_option("--from", log.from, "With all: the first of them")
+        ->check(CLI::NonNegativeNumber);
     retry.add_option("which", log.which, "An offset as 'list' shows it, or all")
         ->required()
         ->check([](const std::string& text) -> std::string {

@@ -147,11 +147,14 @@ Status retry(const LogCommand& command) {
     }
     std::size_t kept = 0;
     VIGIE_TRY(for_each_record(
-        access->bus(), kLetters, 0, [&](const streams::Record& record) -> Result<bool> {
+        access->bus(), kLetters, command.from.value_or(0),
+        [&](const streams::Record& record) -> Result<bool> {
             const Status done = retry_one(access->bus(), record);
             if (done) return true;
             if (done.error().kind != ErrorKind::kInvalid) {
-                return fail(done.error());
+                return fail(Error(done.error())
+                                .in(fmt::format("dead letter {} (go on with --from {})",
+                                                record.offset, record.offset)));
             }
             fmt::print("dead letter {}: stays: {}\n", record.offset, done.error().message);
             ++kept;

@@ -93,7 +93,9 @@ void DetectStage::count() {
 Status DetectStage::observe(const streams::Record& record, detectors::Findings& found) {
     const schemas::DecodeLimits limits;
     const std::string& bytes = record.message.value;
-    const auto type = header(record, schemas::topics::kHeaderContentType);
+    // The OpenTelemetry Collector's Kafka exporter names none, and writes this.
+    const auto named = header(record, schemas::topics::kHeaderContentType);
+    const auto type = named.empty() ? schemas::kContentOtlpProtobuf : named;
     const auto encoding = header(record, schemas::topics::kHeaderContentEncoding);
     const auto feed = [&](const auto& items) {
         items_.add(items.size());

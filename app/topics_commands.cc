@@ -42,25 +42,6 @@ Result<std::vector<Partition>> chosen(const streams::Bus& bus, const LogCommand&
     return out;
 }
 
-constexpr streams::PollLimits kScanned{.records_max = 10'000, .wait_max = {}};
-
-// The first record at or after `time`; the end when there is none.
-Result<Offset> offset_of(const streams::Bus& bus, const Partition& partition, EventTime time) {
-    VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
-    Offset next = range.begin;
-    bool found = false;
-    const auto look = [&](const streams::RecordView& record) {
-        found = record.event_time >= time;
-        next = found ? record.offset : record.offset + 1;
-        return !found;
-    };
-    for (Offset before = -1; !found && next < range.end && next != before;) {
-        before = next;
-        VIGIE_TRY(bus.scan(partition, next, kScanned, look));
-    }
-    return found ? next : range.end;
-}
-
 Status list(const LogCommand& command) {
     VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     std::vector<std::vector<std::string>> rows{{"TOPIC", "PARTITIONS", "RECORDS", "OLDEST", "END"}};
@@ -126,7 +107,7 @@ Status read(const LogCommand& command) {
         Offset from = command.from.value_or(0);
         if (command.since) {
             VIGIE_TRY_ASSIGN(const EventTime since, parse_rfc3339(*command.since));
-            VIGIE_TRY_ASSIGN(from, offset_of(access->bus(), partition, since));
+            VIGIE_TRY_ASSIGN(from, streams::find_offset(access->bus(), partition, since));
         }
         if (left == 0) break;
         VIGIE_TRY(for_each_record(
@@ -161,7 +142,7 @@ Result<Offset> target_of(const streams::Bus& bus, const Partition& partition,
         return fail(ErrorKind::kInvalid,
                     fmt::format("'{}' is not begin, end, an offset or a time (RFC 3339)", to));
     }
-    return offset_of(bus, partition, *time);
+    return streams::find_offset(bus, partition, *time);
 }
 
 struct Member final : streams::AssignmentListener {
@@ -212,7 +193,10 @@ Status move(LogAccess& access, const Reader& reader, const std::vector<Partition
     for (const Partition& partition : partitions) {
         VIGIE_TRY_ASSIGN(const Offset target, target_of(bus, partition, command.to));
         VIGIE_TRY_ASSIGN(const Offset before, consumer->position(partition));
-        VIGIE_TRY_ASSIGN(auto nothing, streams::StepContext::erase_all(consumer->store(partition)));
+        streams::Changes nothing;
+        if (!command.keep_state) {
+            VIGIE_TRY_ASSIGN(nothing, streams::StepContext::erase_all(consumer->store(partition)));
+        }
         const std::size_t rows = nothing.size();
         VIGIE_TRY(consumer->commit({partition, target, std::move(nothing), {}}));
         fmt::print("{}: stage {} moved from {} to {}, {} rows of its state forgotten\n",
@@ -245,8 +229,9 @@ Status reset(const LogCommand& command) {
     for (const Partition& partition : partitions) {
         VIGIE_TRY_ASSIGN(const Offset target, target_of(access->bus(), partition, command.to));
         VIGIE_TRY_ASSIGN(const Offset at, access->bus().group_position(reader->group, partition));
-        fmt::print("{}: stage {} would move from {} to {} and forget its state\n",
-                   streams::to_string(partition), reader->group, at, target);
+        fmt::print("{}: stage {} would move from {} to {} and {} its state\n",
+                   streams::to_string(partition), reader->group, at, target,
+                   command.keep_state ? "keep" : "forget");
     }
     return fail(ErrorKind::kRefused, "nothing was changed: say --yes when this is meant");
 }

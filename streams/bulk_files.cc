@@ -101,6 +101,11 @@ std::vector<std::string> names_of(const std::string& folder, const std::string& 
     return names;
 }
 
+// What ends the name of a file with these bytes: two folders can come to the same number.
+std::string mark_of(std::size_t length, std::uint32_t check) {
+    return fmt::format("-{:x}-{:08x}", length, check);
+}
+
 std::uint64_t number_of(std::string_view name, std::string_view prefix) {
     std::uint64_t number = 0;
     name.remove_prefix(prefix.size());
@@ -113,17 +118,21 @@ std::uint64_t number_of(std::string_view name, std::string_view prefix) {
 Result<std::string> BulkFiles::save(std::string_view owner, std::string_view bytes) {
     const std::scoped_lock lock(mutex_);
     std::error_code error;
-    std::filesystem::create_directories(folder_, error);
+    const bool created = std::filesystem::create_directories(folder_, error);
     if (error) {
         return fail(ErrorKind::kUnavailable,
                     fmt::format("create folder {}: {}", folder_, error.message()));
+    }
+    if (created && sync_) {
+        VIGIE_TRY(sync_folder(std::filesystem::absolute(folder_).parent_path().string()));
     }
     const std::string prefix = prefix_of(owner);
     std::uint64_t last = 0;
     for (const auto& name : names_of(folder_, prefix)) {
         last = std::max(last, number_of(name, prefix));
     }
-    std::string name = fmt::format("{}{}", prefix, last + 1);
+    std::string name =
+        fmt::format("{}{}{}", prefix, last + 1, mark_of(bytes.size(), crc32c(bytes)));
     const std::string path = fmt::format("{}/{}", folder_, name);
     const std::string unfinished = fmt::format("{}/{}{}", folder_, prefix, kUnfinished);
     Status done = write_file(unfinished, bytes, sync_);
@@ -152,6 +161,9 @@ Result<std::string> BulkFiles::load(std::string_view owner, std::string_view nam
     const auto check = take_u32(head);
     bytes.erase(0, kHeadBytes);
     if (bytes.size() != *length || crc32c(bytes) != *check) return useless("is damaged");
+    // Names without a mark are of versions before it.
+    const bool marked = name.substr(prefix_of(owner).size()).find('-') != std::string_view::npos;
+    if (marked && !name.ends_with(mark_of(*length, *check))) return useless("has other bytes");
     return bytes;
 }
 

@@ -14,7 +14,8 @@ namespace vigie::streams {
 // at most files that keep() removes. Safe to call from any thread; one owner's calls come from one
 // thread at a time.
 //
-// A file is "VGBULK1\n", the length and the CRC-32C of the bytes (u64 and u32, big-endian), the
+// A name ends with the length and the check of its bytes, so a row never finds another machine's
+// file of the same number. A file is "VGBULK1\n", the length and the CRC-32C of the bytes (u64 and u32, big-endian), the
 // bytes.
 class BulkFiles {
 public:

@@ -92,6 +92,23 @@ Result<std::string> Consumer::load_bulk(const Partition&, std::string_view refer
     return std::string(reference.substr(1));
 }
 
+Result<Offset> find_offset(const Bus& bus, const Partition& partition, EventTime time) {
+    constexpr PollLimits kMany{.records_max = 10'000, .wait_max = {}};
+    VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
+    Offset next = range.begin;
+    bool found = false;
+    const auto look = [&](const RecordView& record) {
+        found = record.event_time >= time;
+        next = found ? record.offset : record.offset + 1;
+        return !found;
+    };
+    for (Offset before = -1; !found && next < range.end && next != before;) {
+        before = next;
+        VIGIE_TRY(bus.scan(partition, next, kMany, look));
+    }
+    return found ? next : range.end;
+}
+
 Status append_and_wait(Bus& bus, std::vector<Message> messages) {
     std::mutex mutex;  // Protects `answer`.
     std::condition_variable answered;

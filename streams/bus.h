@@ -133,7 +133,8 @@ public:
                                              const PollLimits& limits) const = 0;
 
     // The same in place, one record after the other, on the caller's thread, until `visit` says
-    // false. An error may come after some records were visited.
+    // false. An error may come after some records were visited. Fewer than records_max do not say
+    // that it was the last: go on behind it until there is none.
     using Visitor = std::function<bool(const RecordView&)>;
     virtual Status scan(const Partition& partition, Offset from, const PollLimits& limits,
                         const Visitor& visit) const;
@@ -155,6 +156,10 @@ public:
     virtual Result<Offset> group_position(std::string_view group,
                                           const Partition& partition) const = 0;
 };
+
+// The first record of the partition with this event time or a later one, by looking at all before it;
+// the end when there is none.
+Result<Offset> find_offset(const Bus& bus, const Partition& partition, EventTime time);
 
 // Appends and waits until the answer is there. For threads that may block, never for stages.
 Status append_and_wait(Bus& bus, std::vector<Message> messages);

@@ -1,9 +1,7 @@
 #include "streams/rocks/committer.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
-#include <system_error>
 
 #include <fmt/format.h>
 #include <rocksdb/convenience.h>
@@ -231,7 +229,7 @@ void Committer::run(const std::stop_token& stop) {
         if (requests.empty() && stop.stop_requested()) return;
         if (!requests.empty()) commit(std::move(requests));
         const SteadyTime now = engine_.clock.steady();
-        if (engine_.options.retain && now - retained_at_ >= kIdleWaitMax) {
+        if (engine_.options.retain && !broken_ && now - retained_at_ >= kIdleWaitMax) {
             retained_at_ = now;
             retain();
         }
@@ -258,8 +256,9 @@ void Committer::commit(std::vector<Request> requests) {
     std::vector<Status> answers(requests.size());
     {
         const std::scoped_lock applying(engine_.apply_mutex);
-        Status written = broken_ ? recover() : Status{};
-        if (written) written = disk_has_room();
+        Status written = engine_.room_for(0);
+        if (!written) disk_full_.add();
+        if (written && broken_) written = recover();
         Batch batch(engine_, to_ms(engine_.clock.wall()));
         std::vector<std::size_t> included;
         for (std::size_t i = 0; i < requests.size() && written; ++i) {
@@ -311,24 +310,14 @@ Status Committer::write(Batch& batch) {
 Status Committer::recover() {
     const auto resumed = engine_.database->db().Resume();
     if (!resumed.ok()) {
-        return fail(ErrorKind::kUnavailable,
+        // Nothing of what waits was written.
+        return fail(ErrorKind::kOverloaded,
                     fmt::format("the embedded log waits for its disk: {}", resumed.ToString()));
     }
     const std::scoped_lock lock(engine_.mutex);
     for (const auto& [name, topic] : engine_.topics) VIGIE_TRY(engine_.load_segments(*topic));
     broken_ = false;
     return {};
-}
-
-Status Committer::disk_has_room() const {
-    std::error_code error;
-    const auto space = std::filesystem::space(engine_.options.path, error);
-    if (error || space.available >= engine_.options.disk_free_bytes_min) return {};
-    disk_full_.add();
-    return fail(
-        ErrorKind::kOverloaded,
-        fmt::format("the disk of {} has {} bytes left, fewer than the {} kept free",
-                    engine_.options.path, space.available, engine_.options.disk_free_bytes_min));
 }
 
 void Committer::retain() {
@@ -390,6 +379,8 @@ void Committer::retain(TopicLog& topic, std::int32_t index, std::int64_t now_ms)
     options.sync = engine_.options.sync;
     const auto status = engine_.database->db().Write(options, &batch);
     if (!status.ok()) {
+        // The rows are what is true: they are read again before the next write.
+        broken_ = true;
         writes_failed_.add();
         return;
     }

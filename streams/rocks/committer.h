@@ -64,7 +64,6 @@ private:
     void commit(std::vector<Request> requests);
     Status write(Batch& batch);
     Status recover();
-    Status disk_has_room() const;
     void retain();
     void retain(TopicLog& topic, std::int32_t index, std::int64_t now_ms);
 

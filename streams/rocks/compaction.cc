@@ -12,6 +12,7 @@ namespace {
 
 // Records of further keys are all kept.
 constexpr std::size_t kKeysMax = 1'000'000;
+constexpr std::size_t kKeyBytesMax = std::size_t{32} << 20U;
 constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20U;
 
 struct Chunk {
@@ -70,12 +71,15 @@ void put_chunks(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* family,
 Result<std::size_t> compact(Engine& engine, const TopicLog& topic, std::int32_t index, Offset end,
                             const std::atomic<bool>& canceled) {
     std::unordered_map<std::string, Offset> newest;
+    std::size_t key_bytes = 0;
     const auto learn = [&](Chunk chunk) -> Result<bool> {
         for (Record& record : chunk.records) {
             const auto found = newest.find(record.message.key);
             if (found != newest.end()) {
                 found->second = record.offset;
-            } else if (newest.size() < kKeysMax) {
+            } else if (newest.size() < kKeysMax &&
+                       key_bytes + record.message.key.size() <= kKeyBytesMax) {
+                key_bytes += record.message.key.size();
                 newest.emplace(std::move(record.message.key), record.offset);
             }
         }

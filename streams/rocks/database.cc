@@ -37,6 +37,8 @@ rocksdb::DBOptions database_options() {
     options.max_total_wal_size = 128 * kMiB;
     options.max_open_files = 256;
     options.max_background_jobs = 2;
+    // The log is read in long runs: the kernel may read ahead.
+    options.advise_random_on_open = false;
     // New files reach the disk little by little: a sync of the log file waits for what they wrote.
     options.bytes_per_sync = kMiB / 2;
     options.keep_log_file_num = 4;

@@ -1,6 +1,8 @@
 #include "streams/rocks/engine.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -90,6 +92,16 @@ Result<PartitionLog*> Engine::find_log(const Partition& partition) const {
         return no_such_partition(partition);
     }
     return &found->second->log(partition.index);
+}
+
+Status Engine::room_for(std::size_t bytes) const {
+    std::error_code error;
+    const auto space = std::filesystem::space(options.path, error);
+    if (error || space.available >= options.disk_free_bytes_min + bytes) return {};
+    return fail(
+        ErrorKind::kOverloaded,
+        fmt::format("the disk of {} has {} bytes left; {} are to be written and {} kept free",
+                    options.path, space.available, bytes, options.disk_free_bytes_min));
 }
 
 bool Engine::removed(const Partition& partition, Offset offset) const {

@@ -73,6 +73,9 @@ struct Engine {
                 const Bus::Visitor& visit) const;
     Result<std::vector<Record>> read(const Partition& partition, const ReadLimits& limits) const;
 
+    // kOverloaded when the disk would have less than disk_free_bytes_min left after so many bytes.
+    Status room_for(std::size_t bytes) const;
+
     // True when retention has removed the record.
     bool removed(const Partition& partition, Offset offset) const;
 

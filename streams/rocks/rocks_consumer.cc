@@ -117,6 +117,7 @@ Result<std::vector<Record>> RocksConsumer::poll(const PollLimits& limits) {
 
 Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
     std::vector<Record> records;
+    Status first_error;
     if (held_.empty()) return records;
     auto entry = std::next(held_.begin(), static_cast<std::ptrdiff_t>(first_++ % held_.size()));
     std::size_t bytes_left = Engine::ReadLimits{}.bytes_max;
@@ -124,31 +125,36 @@ Result<std::vector<Record>> RocksConsumer::collect(std::size_t records_max) {
          left != 0 && records.size() < records_max && bytes_left != 0; --left) {
         const auto& [partition, held] = *entry;
         Bus::Range range;
+        bool compacted = false;
         {
             const std::scoped_lock lock(engine_.mutex);
             const PartitionLog* log = *engine_.find_log(partition);
             range = {log->begin(), log->end()};
+            compacted = (*engine_.find_topic(partition.topic))->options.compacted;
         }
         // An equal share of what is left, so that no partition starves behind another.
         const std::size_t share = std::max<std::size_t>((records_max - records.size()) / left, 1);
         const Offset from = std::max(held.next, range.begin);
         if (from < range.end) {
-            VIGIE_TRY_ASSIGN(auto found, engine_.read(partition, {.from = from,
-                                                                  .end = range.end,
-                                                                  .records_max = share,
-                                                                  .bytes_max = bytes_left}));
+            const Engine::ReadLimits limits{
+                .from = from, .end = range.end, .records_max = share, .bytes_max = bytes_left};
             Offset expected = held.next;
-            for (Record& record : found) {
-                // By retention; the holes of a compacted topic are not said.
-                record.removed_before = std::max<Offset>(range.begin - expected, 0);
+            const Status done = engine_.scan(partition, limits, [&](const RecordView& record) {
+                // By retention, perhaps a moment ago; the holes of a compacted topic are not said.
+                const Offset removed = (compacted ? range.begin : record.offset) - expected;
+                records.push_back({record.partition, record.offset, record.message(),
+                                   std::max<Offset>(removed, 0)});
                 expected = record.offset + 1;
-                bytes_left -= std::min(bytes_left, bytes_of(record.message));
-            }
-            std::move(found.begin(), found.end(), std::back_inserter(records));
+                bytes_left -= std::min(bytes_left, record.bytes());
+                return true;
+            });
+            if (!done && first_error) first_error = done;
         }
         if (++entry == held_.end()) entry = held_.begin();
     }
-    // Only now: after an error the next poll must give all of them again.
+    // What is whole is given out first: the next poll finds the damage again, and nothing before
+    // it.
+    if (records.empty() && !first_error) return fail(first_error.error());
     for (const Record& record : records) held_.at(record.partition).next = record.offset + 1;
     return records;
 }
@@ -196,6 +202,7 @@ std::string RocksConsumer::owner_of(const Partition& partition) const {
 }
 
 Result<std::string> RocksConsumer::save_bulk(const Partition& partition, std::string_view bytes) {
+    VIGIE_TRY(engine_.room_for(bytes.size()));
     return engine_.bulk_files.save(owner_of(partition), bytes);
 }
 

@@ -108,6 +108,12 @@ TEST_CASE("kafka: a restart with a checkpoint reads what the changelog got since
         CHECK(life.unused("missing") == 1);  // Of the other partition, which has no rows.
         // Four rows, and the parts that the large one had.
         CHECK(life.records_read() == 6);
+        // How far it is can be seen meanwhile, and that it ended.
+        CHECK(life.numbers.gauge(metrics::kRestoreLeft, {{"group", "g"}}).value() == 0);
+        std::string told;
+        for (const std::string& line : life.log.lines()) told += line + "\n";
+        CHECK(told.find("restoring state") != std::string::npos);
+        CHECK(told.find("state restored") != std::string::npos);
     }
     SECTION("none") {
         Owner life(harness, "");

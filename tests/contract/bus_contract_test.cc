@@ -125,6 +125,31 @@ CONTRACT("bus: a scan visits what a read gives, and ends when the visitor has en
     CHECK(bus.scan({"no", 0}, 0, kNow, enough).error().kind == ErrorKind::kNotFound);
 }
 
+CONTRACT("bus: the first record from a time on is found, whatever the order of times") {
+    TestType harness;
+    Bus& bus = harness.bus();
+    REQUIRE(make_topics(bus).has_value());
+    const auto at = [](int seconds) { return EventTime{std::chrono::seconds{seconds}}; };
+    CHECK(*find_offset(bus, {"in", 0}, at(0)) == bus.range({"in", 0})->end);
+    std::vector<Message> messages;
+    for (const int seconds : {10, 30, 20, 40}) {
+        messages.push_back(msg("", std::to_string(seconds)));
+        messages.back().event_time = at(seconds);
+    }
+    REQUIRE(append_and_wait(bus, messages).has_value());
+    const auto all = records_on(bus, "in");
+    REQUIRE(all.size() == 4);
+    CHECK(*find_offset(bus, {"in", 0}, at(0)) == all[0].offset);
+    CHECK(*find_offset(bus, {"in", 0}, at(10)) == all[0].offset);
+    CHECK(*find_offset(bus, {"in", 0}, at(11)) == all[1].offset);
+    CHECK(*find_offset(bus, {"in", 0}, at(20)) == all[1].offset);
+    CHECK(*find_offset(bus, {"in", 0}, at(40)) == all[3].offset);
+    CHECK(*find_offset(bus, {"in", 0}, at(41)) > all[3].offset);
+    CHECK(find_offset(bus, {"no", 0}, at(0)).error().kind == ErrorKind::kNotFound);
+    const auto records = bus.read({"in", 0}, *find_offset(bus, {"in", 0}, at(35)), kNow);
+    CHECK(values_of(*records) == Values{"40"});
+}
+
 CONTRACT("bus: what does not exist is kNotFound") {
     TestType harness;
     Bus& bus = harness.bus();

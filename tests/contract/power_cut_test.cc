@@ -94,4 +94,47 @@ TEST_CASE("rocks: after a power cut everything acknowledged is there, once, and 
     CHECK(never_opened < 15);
 }
 
+TEST_CASE("rocks: a step is there whole or not at all, at whatever change the power is cut",
+          "[contract]") {
+    Rng rng(7);
+    int whole = 0;
+    int changes = 1;
+    // Until the disk takes all that the step changes.
+    for (bool cut = true; cut; ++changes) {
+        REQUIRE(changes < 200);
+        RocksHarness harness;
+        REQUIRE(make_topics(harness.bus()).has_value());
+        REQUIRE(append_and_wait(harness.bus(), {msg("", "0"), msg("", "1")}).has_value());
+        harness.close();
+        const auto disk = std::make_shared<PowerCutDisk>();
+        const auto env = rocksdb::NewCompositeEnv(disk);
+        bool committed = false;
+        {
+            auto options = harness.options();
+            options.env = env.get();
+            auto bus = RocksBus::open(options, harness.clock, harness.metrics);
+            REQUIRE(bus.has_value());
+            MemoryLog log;
+            auto worker = Worker::open(**bus, copier(), harness.metrics, log, harness.clock);
+            REQUIRE(worker.has_value());
+            disk->cut_after(static_cast<std::uint64_t>(changes));
+            committed = (*worker)->step(kNow).has_value();
+            cut = disk->is_cut();
+            disk->cut_after(0);  // Closing writes nothing more.
+        }
+        disk->restore(rng);
+        INFO("cut after " << changes);
+        harness.reopen();
+        const auto copies = values_on(harness.bus(), "out");
+        const Offset position = *harness.bus().group_position("copy", {"in", 0});
+        REQUIRE((copies.empty() ? position == 0 : position == 2));
+        REQUIRE((copies.empty() || copies == std::vector<std::string>{"0=1", "1=2"}));
+        if (committed) REQUIRE_FALSE(copies.empty());
+        whole += copies.empty() ? 0 : 1;
+        copy_the_rest(harness);
+        REQUIRE(values_on(harness.bus(), "out") == std::vector<std::string>{"0=1", "1=2"});
+    }
+    CHECK(whole >= 1);
+}
+
 }  // namespace vigie::streams::rocks

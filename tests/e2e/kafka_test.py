@@ -8,8 +8,10 @@ usage: kafka_test.py VIGIE FOLDER
 import json
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
+import time
 
 import kafka_site
 from kafka_site import fetch
@@ -58,6 +60,34 @@ def done(stage, *words, code=0):
 def letters(stage):
     """The dead letters, as they are listed."""
     return json.loads(done(stage, "deadletter", "list", "--json"))
+
+
+def field(number, value):
+    """A protobuf field: bytes behind their length (all that is used here is shorter than 128), or
+    eight bytes."""
+    if isinstance(value, float):
+        return bytes([number << 3 | 1]) + struct.pack("<d", value)
+    if isinstance(value, int):
+        return bytes([number << 3 | 1]) + struct.pack("<Q", value)
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def collector(stage, servers, api):
+    """What an OpenTelemetry Collector's Kafka exporter sends: OTLP without any header."""
+    point = field(3, int(time.time()) * 10**9) + field(4, 1.5)
+    metric = field(1, b"queue.length") + field(5, field(1, point))
+    service = field(1, b"service.name") + field(2, field(1, b"shop"))
+    body = field(1, field(1, field(1, service)) + field(2, field(2, metric)))
+    (stage.folder / "export.bin").write_bytes(body)
+    subprocess.run(["kcat", "-P", "-b", servers, "-t", "site.vigie.metrics",
+                    str(stage.folder / "export.bin")], check=True, timeout=60)
+    counted = 'vigie_app_detect_items_total{telemetry="metrics"} 1'
+    stage.wait_for("the Collector's metrics are judged", 60, lambda: counted in fetch(
+        f"http://127.0.0.1:{api}/metrics")[1])
+    got = subprocess.run(["kcat", "-C", "-e", "-q", "-D", "", "-b", servers, "-t",
+                          "site.vigie.metrics", "-f", "%h|%s\n"],
+                         capture_output=True, check=True, timeout=60).stdout
+    assert b"|" + body in got, got
 
 
 def look(stage, servers, url):
@@ -140,6 +170,7 @@ def story(stage, servers):
     process = serve(stage, servers, "data", ports)
     kafka_site.alert(ports["alertmanager"], "shop")
     stage.wait_for("the incident is open", 60, opened)
+    collector(stage, servers, ports["api"])
     look(stage, servers, f"http://127.0.0.1:{ports['alertmanager']}/api/v2/alerts")
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0

@@ -39,6 +39,30 @@ TEST_CASE("bulk files: what was saved is read again, by another one too", "[stre
     CHECK(f.files.load("other/in/3", *empty)->empty());
 }
 
+TEST_CASE("bulk files: another folder's file of the same number is not taken for this one",
+          "[streams]") {
+    Fixture here;
+    Fixture there;
+    const auto ours = *here.files.save(kOwner, "ours");
+    const auto theirs = *there.files.save(kOwner, "others");
+    CHECK(here.files.load(kOwner, theirs).error().kind == ErrorKind::kInvalid);
+    // Also when a folder has a file of that very name, with bytes that are whole.
+    std::filesystem::rename(here.folder + "/" + ours, here.folder + "/" + theirs);
+    const auto loaded = here.files.load(kOwner, theirs);
+    REQUIRE_FALSE(loaded.has_value());
+    CHECK(loaded.error().kind == ErrorKind::kInvalid);
+    CHECK(loaded.error().message.find("other bytes") != std::string::npos);
+}
+
+TEST_CASE("bulk files: a file of a version that marked none is still read", "[streams]") {
+    Fixture f;
+    const auto name = *f.files.save(kOwner, "bytes");
+    const std::string old = name.substr(0, name.rfind('-', name.rfind('-') - 1));
+    std::filesystem::rename(f.folder + "/" + name, f.folder + "/" + old);
+    CHECK(*f.files.load(kOwner, old) == "bytes");
+    CHECK(f.files.newest(kOwner) == old);
+}
+
 TEST_CASE("bulk files: an older one stays until the newer one counts", "[streams]") {
     Fixture f;
     const auto first = *f.files.save(kOwner, "1");
