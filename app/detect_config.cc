@@ -45,6 +45,13 @@ void read_metrics(Section& section, detectors::MetricsOptions& options) {
     read_count(section, "odd_points", options.odd_points);
     read_count(section, "calm_points", options.calm_points);
     options.seasonal = section.boolean("seasonal", options.seasonal);
+    const std::string direction = section.text("direction", "both");
+    if (direction == "up" || direction == "down") {
+        options.direction =
+            direction == "up" ? detectors::Direction::kUp : detectors::Direction::kDown;
+    } else if (direction != "both") {
+        section.complain("direction", "must be both, up or down");
+    }
     options.adapt_after = section.seconds("adapt_after", options.adapt_after);
     options.end_after = section.seconds("end_after", options.end_after);
     options.idle_after = section.seconds("idle_after", options.idle_after);

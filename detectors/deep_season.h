@@ -36,7 +36,7 @@ public:
 
 private:
     static constexpr std::size_t kDays = 7;
-    static constexpr std::size_t kBinsMax = 640;
+    static constexpr std::size_t kBinsMax = 720;
 
     std::size_t bin_of(EventTime at) const;
     std::int64_t day_of(EventTime at) const;

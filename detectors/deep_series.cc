@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace vigie::detectors {
 
@@ -11,23 +12,26 @@ namespace {
 
 // How much each channel counts, in the order of Channel. Chosen with everything below on the
 // development half of NAB and of two KPI sets together; docs/detectors.md has the figures.
-constexpr std::array<double, kChannels> kWeights{2.74, 0.81, 0.2,  0.36, 0.64, 0.89,
-                                                 1.0,  0.95, 1.21, 0.4,  0.48};
-constexpr double kRarityMax = 12.9;  // What one channel can say at most.
+constexpr std::array<double, kChannels> kWeights{2.74, 0.64, 0.1,  0.43, 0.64, 0.89,
+                                                 1.0,  0.95, 1.19, 0.45, 0.48};
+constexpr double kRarityMax = 8.8;  // What one channel can say at most.
 // A value that two other days held at this time of day: residuals count this much.
-constexpr double kUsualShare = 0.07;
-constexpr double kTrustRows = 35;  // After so many rows the sum counts for half.
+constexpr double kUsualShare = 0.06;
+constexpr double kTrustRows = 25;  // After so many rows the sum counts for half.
 
-constexpr double kThreshold = 10.3;         // Sum that is an alarm.
+constexpr double kThreshold = 10.8;         // Sum that is an alarm.
 constexpr double kEpisodeMin = 0.5;         // Lower sums open no episode.
 constexpr std::uint32_t kEpisodeRows = 53;  // An episode lasts so long after its last peak.
-constexpr double kGrowth = 1.25;            // To be told again within it.
-constexpr double kToldShare = 0.02;         // What other rows of an episode count, at its peak
-constexpr double kToldRise = 0.64;          // and how much more at its end.
+// It is over sooner when so many rows were below this share of its peak, and one is not.
+constexpr std::uint32_t kCalmRows = 15;
+constexpr double kCalmShare = 0.15;
+constexpr double kGrowth = 1.25;     // To be told again within it.
+constexpr double kToldShare = 0.02;  // What other rows of an episode count, at its peak
+constexpr double kToldRise = 0.5;    // and how much more at its end.
 constexpr std::uint32_t kBudgetRows = 65'000;
-constexpr double kBudgetStep = 0.058;  // Each recent episode asks the next to be so much higher
+constexpr double kBudgetStep = 0.047;  // Each recent episode asks the next to be so much higher
 constexpr double kBudgetShare = 0.67;  // if it was at least this high against it.
-constexpr float kPeakMin = 3;          // Lower episodes are not remembered: they hold nothing back.
+constexpr float kPeakMin = 5;          // Lower episodes are not remembered: they hold nothing back.
 constexpr std::size_t kPeaksMax = 256;
 
 constexpr double kScaledMax = 1e30;  // Of channels' input: far from where floats end.
@@ -65,6 +69,11 @@ void DeepSeries::end_episode() {
 
 double DeepSeries::restrain(double sum) {
     if (open_ && rows_ - peak_.row > kEpisodeRows) end_episode();
+    if (open_ && sum < kCalmShare * static_cast<double>(peak_.height)) {
+        ++calm_;
+    } else if (std::exchange(calm_, 0) >= kCalmRows && open_) {
+        end_episode();
+    }
     while (!past_.empty() && past_.front().row + kBudgetRows < rows_) past_.erase(past_.begin());
     if (sum <= kEpisodeMin) return sum / kThreshold;
     const auto as_high = std::ranges::count_if(past_, [&](const Peak& peak) {
@@ -76,6 +85,7 @@ double DeepSeries::restrain(double sum) {
         return allowed * (kToldShare + kToldRise * age / static_cast<double>(kEpisodeRows));
     }
     open_ = true;
+    calm_ = 0;
     peak_ = {rows_, static_cast<float>(sum)};
     return allowed;
 }
@@ -114,6 +124,7 @@ void DeepSeries::save(Encoder& out) const {
     out.f64(origin_);
     out.f64(unit_);
     out.flag(open_);
+    out.u64(calm_);
     out.u64(peak_.row);
     out.f64(static_cast<double>(peak_.height));
     out.u64(past_.size());
@@ -131,6 +142,9 @@ void DeepSeries::load(Decoder& in) {
     origin_ = in.f64();
     unit_ = in.f64();
     open_ = in.flag();
+    const std::uint64_t calm = in.u64();
+    if (calm > kEpisodeRows) in.set_failed();
+    calm_ = in.failed() ? 0 : static_cast<std::uint32_t>(calm);
     const auto read = [&] {
         Peak peak;
         const std::uint64_t row = in.u64();

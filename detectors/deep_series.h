@@ -55,6 +55,7 @@ private:
     double unit_ = 0;    // of two above the first change; 0 until there is one.
     bool open_ = false;  // An episode runs,
     Peak peak_;          // and this is its highest row so far.
+    std::uint32_t calm_ = 0;  // Rows far below it, since the last that was not.
     std::vector<Peak> past_;  // Of those before, oldest first.
 };
 

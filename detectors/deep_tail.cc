@@ -14,7 +14,7 @@ constexpr std::uint64_t kSeenMin = 30;
 constexpr std::uint64_t kFitEvery = 32;
 constexpr double kWeightMax = 1e9;
 constexpr std::int32_t kOctaveMax = 1000;
-constexpr int kHeadRoom = 8;  // Octaves kept free above the largest score, when room is made.
+constexpr int kHeadRoom = 6;  // Octaves kept free above the largest score, when room is made.
 
 int octave_of(double score) {
     int exponent = 0;

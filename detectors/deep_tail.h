@@ -10,7 +10,7 @@ namespace vigie::detectors {
 
 // How rare a score is against the score's own past: a histogram over quarters of octaves that
 // forgets (a score weighs 1/e after `kMemory` later ones), and above its top decile a generalised
-// Pareto distribution fitted by moments (Hosking and Wallis 1987). 550 bytes. Positive scores
+// Pareto distribution fitted by moments (Hosking and Wallis 1987). 490 bytes. Positive scores
 // only; what is not positive counts as being below all of them.
 class ScoreTail {
 public:
@@ -27,7 +27,7 @@ public:
 
 private:
     static constexpr int kPerOctave = 4;
-    static constexpr int kOctaves = 28;
+    static constexpr int kOctaves = 24;
     static constexpr int kBuckets = kPerOctave * kOctaves;
 
     int bucket_of(double score) const;  // In the window of octaves, clamped to its ends.

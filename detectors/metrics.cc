@@ -10,9 +10,9 @@
 #include <fmt/format.h>
 
 #include "detectors/codec.h"
+#include "detectors/light_series.h"
 #include "detectors/match.h"
 #include "detectors/option_check.h"
-#include "detectors/series_model.h"
 #include "detectors/words.h"
 
 namespace vigie::detectors {
@@ -26,7 +26,8 @@ using schemas::MetricKind;
 using schemas::Point;
 using schemas::TimeSeries;
 
-constexpr char kVersion = '2';
+constexpr char kVersion = '3';
+constexpr char kVersionBefore = '2';  // Of another model of a series: LightSeries reads it.
 constexpr double kValueMax = 1e200;
 constexpr std::chrono::hours kAheadMax{1};  // Later than now by more is a broken clock.
 constexpr std::chrono::seconds kSweepEvery{10};
@@ -60,7 +61,7 @@ struct Series {
     std::uint64_t decreases = 0;
     double observed = 0;
     Judgement judgement;  // Of the newest point.
-    SeriesModel model;
+    LightSeries model;
 
     std::string unit() const { return unit_of(metric, counter); }
 };
@@ -91,7 +92,7 @@ void save_series(const Series& series, Encoder& out) {
     series.model.save(out);
 }
 
-Series load_series(Decoder& in) {
+Series load_series(Decoder& in, bool before) {
     Series series;
     series.metric = in.text();
     series.entity.value = in.text();
@@ -113,7 +114,7 @@ Series load_series(Decoder& in) {
                           &series.judgement.upper, &series.judgement.score}) {
         *value = in.f64();
     }
-    series.model.load(in);
+    before ? series.model.load_before(in) : series.model.load(in);
     return series;
 }
 
@@ -131,6 +132,8 @@ public:
         model_options_.calm_points = options_.calm_points;
         model_options_.seasonal = options_.seasonal;
         model_options_.adapt_after = options_.adapt_after;
+        model_options_.up = options_.direction != Direction::kDown;
+        model_options_.down = options_.direction != Direction::kUp;
     }
 
     using Detector::observe;
@@ -183,7 +186,9 @@ public:
     }
 
     Status load(std::string_view saved) override {
-        VIGIE_TRY_ASSIGN(auto in, Decoder::open(saved, kVersion, "metrics detector"));
+        const bool before = !saved.empty() && saved.front() == kVersionBefore;
+        VIGIE_TRY_ASSIGN(
+            auto in, Decoder::open(saved, before ? kVersionBefore : kVersion, "metrics detector"));
         const bool has_now = in.flag();
         const EventTime now = in.time();
         const EventTime watching_since = in.time();
@@ -192,7 +197,7 @@ public:
         std::map<std::string, Series, std::less<>> series;
         for (std::size_t left = in.count(32); left > 0 && !in.failed(); --left) {
             std::string key = in.text();
-            series.insert_or_assign(std::move(key), load_series(in));
+            series.insert_or_assign(std::move(key), load_series(in, before));
         }
         VIGIE_TRY(in.finish());
         has_now_ = has_now;
@@ -302,7 +307,7 @@ private:
         const Episode& episode = series.model.episode();
         if (counter == series.counter || episode.firing() || episode.silent()) return;
         series.counter = counter;
-        series.model = SeriesModel();
+        series.model = LightSeries();
     }
 
     void judge(const std::string& key, Series& series, EventTime at, double value, double seconds,
@@ -354,7 +359,12 @@ private:
         const std::string usual = range_with_unit(anomaly.lower, anomaly.upper, anomaly.unit);
         const std::string odd_for = span_text(episode.last_seen() - episode.first_seen());
         if (!ended) {
-            anomaly.reason = fmt::format("{} is {}, usually {}", what, value, usual);
+            anomaly.reason =
+                judgement.sign == LightSign::kLevel
+                    ? fmt::format("{} is {}, usually {}", what, value, usual)
+                : judgement.sign == LightSign::kFlat
+                    ? fmt::format("{} stands still at {}; it used to change", what, value)
+                    : fmt::format("{} stands at {}, the largest it ever had", what, value);
             return anomaly;
         }
         switch (*ended) {

@@ -15,13 +15,16 @@
 
 namespace vigie::detectors {
 
+// On which side of the usual a value can be odd.
+enum class Direction : std::uint8_t { kBoth, kUp, kDown };
+
 // Which series are watched, and when they count as odd.
 struct MetricsOptions {
     // Patterns as in detectors/match.h; a series is watched when one of `select` and none of
     // `ignore` matches it. Buckets are left to quantile rules, constants and "up" to rules.
     std::vector<std::string> select{"*"};
     std::vector<std::string> ignore{"*_bucket", "*_created", "*_info", "up", "scrape_*", "ALERTS*"};
-    std::size_t series_max = 20'000;
+    std::size_t series_max = 1'000'000;
 
     // Cold start: a series is judged once it has both. No anomaly comes from before.
     std::uint32_t warmup_points = 60;
@@ -32,7 +35,8 @@ struct MetricsOptions {
     double spread_min = 0;           // And at least this, in the unit of the series.
     std::uint32_t odd_points = 3;    // In a row, on the same side, to begin.
     std::uint32_t calm_points = 5;   // In a row, well inside, to end.
-    bool seasonal = true;            // Learn days and weeks where that predicts better.
+    bool seasonal = true;            // Learn the hours of a day where that predicts better.
+    Direction direction = Direction::kBoth;
 
     // A level that stays odd for so long is the new normal.
     std::chrono::seconds adapt_after{1800};
@@ -45,7 +49,8 @@ struct MetricsOptions {
     schemas::Severity severity = schemas::Severity::kInfo;  // Evidence only.
 };
 
-// Judges each series against its own robust level, spread and season, causally. Counters are
+// Judges each series against its own robust level, spread and season, causally
+// (light_series.h). Counters are
 // judged by their rate. Above `series_max` a new series takes the place of the one that has
 // been idle longest, if that is longer than `idle_after`, and is refused otherwise (counted as
 // "series_max"; "forgotten": a series whose anomaly fell silent made room). kInvalid names the
