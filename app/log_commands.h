@@ -41,7 +41,8 @@ int run_topics_describe(const LogCommand& command);
 // Records, oldest first, one JSON object a line; bytes that are not UTF-8 in hexadecimal.
 int run_topics_read(const LogCommand& command);
 // Moves a stage to another position and forgets its state there: it begins anew from that
-// record; or keeps it, to go past a damaged one. Needs `confirmed`; without it, says what would happen.
+// record; or keeps it, to go past a damaged one. Needs `confirmed`; without it, says what would
+// happen.
 int run_topics_reset(const LogCommand& command);
 
 // Dead letters with reason and origin, oldest first.

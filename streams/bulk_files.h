@@ -15,8 +15,8 @@ namespace vigie::streams {
 // thread at a time.
 //
 // A name ends with the length and the check of its bytes, so a row never finds another machine's
-// file of the same number. A file is "VGBULK1\n", the length and the CRC-32C of the bytes (u64 and u32, big-endian), the
-// bytes.
+// file of the same number. A file is "VGBULK1\n", the length and the CRC-32C of the bytes (u64 and
+// u32, big-endian), the bytes.
 class BulkFiles {
 public:
     // `folder` is created when it is first needed. Without `sync` a file survives the process, but

@@ -157,8 +157,8 @@ public:
                                           const Partition& partition) const = 0;
 };
 
-// The first record of the partition with this event time or a later one, by looking at all before it;
-// the end when there is none.
+// The first record of the partition with this event time or a later one, by looking at all before
+// it; the end when there is none.
 Result<Offset> find_offset(const Bus& bus, const Partition& partition, EventTime time);
 
 // Appends and waits until the answer is there. For threads that may block, never for stages.

@@ -52,7 +52,7 @@ Json manifest_of(streams::Bus& bus, const std::vector<streams::Worker::Options>&
     Json manifest;
     for (const auto& topic : make_topics(1, 0)) {
         const auto partitions = bus.partition_count(topic.name);
-        REQUIRE(partitions.has_value());
+        if (!partitions) continue;  // Newer than the folder.
         for (std::int32_t index = 0; index < *partitions; ++index) {
             const streams::Partition partition{topic.name, index};
             const auto records = bus.read(partition, 0, {1'000'000, milliseconds{0}});
@@ -71,7 +71,7 @@ Json manifest_of(streams::Bus& bus, const std::vector<streams::Worker::Options>&
     for (const auto& stage : stages) {
         Nobody nobody;
         const auto consumer = bus.subscribe(stage.subscription, nobody);
-        REQUIRE(consumer.has_value());
+        if (!consumer) continue;  // It reads a newer topic.
         REQUIRE((*consumer)->poll({1, milliseconds{0}}).has_value());
         for (const auto& topic : stage.subscription.topics) {
             const auto partitions = bus.partition_count(topic);

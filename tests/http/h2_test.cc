@@ -36,7 +36,6 @@ struct H2Site : Site {
             respond(message ? grpc_answer(message->bytes)
                             : grpc_refusal(GrpcCode::kInvalidArgument, message.error().message));
         });
-        options.name = "h2";
         options.http2 = true;
         start(std::move(options));
     }
@@ -49,7 +48,7 @@ struct H2Site : Site {
         return later.size();
     }
     double refused(const std::string& reason) const {
-        return metric("vigie_http_refused_total{reason=\"" + reason + "\",server=\"h2\"}");
+        return metric("vigie_http_refused_total{reason=\"" + reason + "\",server=\"test\"}");
     }
 
     std::mutex mutex;
@@ -138,7 +137,9 @@ TEST_CASE("http/2: limits are answered with their status", "[http]") {
     CHECK(site.refused("body_too_large") == 1);
     CHECK(value_of(client.ask("GET", "/echo", "", {{"x-long", std::string(4096, 'x')}}),
                    ":status") == "431");
-    CHECK(value_of(client.ask("GET", "no-slash"), ":status").starts_with("4"));
+    // A malformed request ends its stream, unanswered (RFC 9113, 8.1.1), and only that.
+    CHECK(value_of(client.ask("GET", "no-slash"), ":status").empty());
+    CHECK(value_of(client.ask("GET", "/echo"), ":status") == "200");
     H2Client slow(site.server->port());
     const auto open = slow.begin("POST", "/echo", "part", {}, true);
     CHECK(value_of(slow.wait(open), ":status") == "408");

@@ -196,7 +196,7 @@ TEST_CASE("github: the signature of GitHub's documentation passes, any other doe
         return github
             .post("/webhooks/github", body,
                   {{"content-type", "application/json"},
-                   {"x-github-event", "ping"},
+                   {"x-github-event", "deployment"},
                    {"x-github-delivery", "d-1"},
                    {"x-hub-signature-256", signature}})
             .status;
