@@ -13,8 +13,8 @@
 namespace vigie::schemas {
 
 // The series of one partition by number: the dictionary between decoders and detectors. Names and
-// values of labels are kept once each, so that a series costs about 150 bytes. Deterministic; for
-// one thread.
+// values of labels are kept once each, so that a series costs less than 250 bytes. Deterministic;
+// for one thread.
 //
 // It is bounded: when `series_max` or `text_bytes_max` is reached, values of a new series go to the
 // overflow series of its metric, METRIC{otel_metric_overflow="true"}, which is marked as such;
