@@ -59,9 +59,9 @@ std::uint64_t shifted(const Shift& shift, std::uint64_t crc) {
            shift[3][crc >> 24U & 0xffU];
 }
 
-std::uint64_t word_at(const char* bytes) {
+std::uint64_t word_at(std::string_view bytes, std::size_t at) {
     std::uint64_t word = 0;
-    std::memcpy(&word, bytes, sizeof word);
+    std::memcpy(&word, bytes.data() + at, sizeof word);
     return word;
 }
 
@@ -71,14 +71,14 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_of_processor(std::string_
         std::uint64_t second = 0;
         std::uint64_t third = 0;
         for (std::size_t at = 0; at < kRun; at += sizeof crc) {
-            crc = __builtin_ia32_crc32di(crc, word_at(bytes.data() + at));
-            second = __builtin_ia32_crc32di(second, word_at(bytes.data() + kRun + at));
-            third = __builtin_ia32_crc32di(third, word_at(bytes.data() + 2 * kRun + at));
+            crc = __builtin_ia32_crc32di(crc, word_at(bytes, at));
+            second = __builtin_ia32_crc32di(second, word_at(bytes, kRun + at));
+            third = __builtin_ia32_crc32di(third, word_at(bytes, 2 * kRun + at));
         }
         crc = shifted(kTwoRuns, crc) ^ shifted(kOneRun, second) ^ third;
     }
     for (; bytes.size() >= sizeof crc; bytes.remove_prefix(sizeof crc)) {
-        crc = __builtin_ia32_crc32di(crc, word_at(bytes.data()));
+        crc = __builtin_ia32_crc32di(crc, word_at(bytes, 0));
     }
     auto rest = static_cast<std::uint32_t>(crc);
     for (const char c : bytes) rest = __builtin_ia32_crc32qi(rest, static_cast<unsigned char>(c));
