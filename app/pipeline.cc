@@ -114,6 +114,7 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                            [pipeline](const auto&) { return make_postmortem_stage(pipeline); }));
     if (!pipeline.foreign.topics.empty()) {
         std::vector<std::string_view> names;
+        names.reserve(pipeline.foreign.topics.size());
         for (const auto& topic : pipeline.foreign.topics) names.push_back(topic.topic);
         stages.push_back(stage("foreign", names, [pipeline, &metrics](const auto&) {
             return std::make_unique<ForeignStage>(pipeline.foreign, metrics);

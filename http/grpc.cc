@@ -62,8 +62,9 @@ std::optional<std::chrono::milliseconds> parse_grpc_timeout(std::string_view tex
     using std::chrono::milliseconds;
     if (text.size() < 2 || text.size() > 9) return std::nullopt;
     std::int64_t value = 0;
-    const char* const end = text.data() + text.size() - 1;
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    const std::string_view digits = text.substr(0, text.size() - 1);
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, value);
     if (error != std::errc{} || stop != end || value < 0) return std::nullopt;
     switch (text.back()) {
         case 'H': return std::chrono::hours{value};

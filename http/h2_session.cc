@@ -287,6 +287,7 @@ void H2Session::check_streams(SteadyTime now) {
     if (stuck || (closing_ && now > close_by_)) return finish();
     if (idle && !closing_) return close_after("", NGHTTP2_NO_ERROR);
     std::vector<std::int32_t> ids;
+    ids.reserve(streams_.size());
     for (const auto& [id, stream] : streams_) ids.push_back(id);
     for (const std::int32_t id : ids) {
         const auto found = streams_.find(id);
@@ -496,6 +497,7 @@ ssize_t H2Session::on_send(std::int32_t id, std::uint8_t* into, std::size_t size
     const auto trailers = h2_fields(stream.response.trailers);
     if (!trailers.empty()) {
         std::vector<nghttp2_nv> fields;
+        fields.reserve(trailers.size());
         for (const auto& [name, value] : trailers) fields.push_back(field(name, value));
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         if (nghttp2_submit_trailer(session_, id, fields.data(), fields.size()) != 0) {
