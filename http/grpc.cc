@@ -63,9 +63,9 @@ std::optional<std::chrono::milliseconds> parse_grpc_timeout(std::string_view tex
     if (text.size() < 2 || text.size() > 9) return std::nullopt;
     std::int64_t value = 0;
     const std::string_view digits = text.substr(0, text.size() - 1);
-    const char* const end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, value);
-    if (error != std::errc{} || stop != end || value < 0) return std::nullopt;
+    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || stop != digits.data() + digits.size() || value < 0)
+        return std::nullopt;
     switch (text.back()) {
         case 'H': return std::chrono::hours{value};
         case 'M': return std::chrono::minutes{value};

@@ -132,10 +132,10 @@ bool standard_webhook_valid(std::string_view secret, std::string_view body,
     const auto key = secret.starts_with(kPrefix) ? decode_base64(secret.substr(kPrefix.size()))
                                                  : std::optional<std::string>(secret);
     std::int64_t sent = 0;
-    const char* const end = headers.timestamp.data() + headers.timestamp.size();
-    const auto parsed = std::from_chars(headers.timestamp.data(), end, sent);
+    const std::string_view time = headers.timestamp;
+    const auto parsed = std::from_chars(time.data(), time.data() + time.size(), sent);
     if (!key || key->empty() || headers.id.empty() || headers.timestamp.empty() ||
-        parsed.ec != std::errc{} || parsed.ptr != end) {
+        parsed.ec != std::errc{} || parsed.ptr != time.data() + time.size()) {
         return false;
     }
     const auto difference = now - std::chrono::seconds{sent};

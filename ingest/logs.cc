@@ -148,6 +148,7 @@ void Receivers::receive_syslog(const std::vector<std::string>& frames, std::stri
     }
     if (foreign > 0) intake_->count(metrics::kForeignLines, kSource, foreign);
     std::vector<LogGroup> groups;
+    groups.reserve(by_resource.size());
     for (auto& [resource, records] : by_resource) groups.push_back({resource, std::move(records)});
     std::size_t items = 0;
     auto messages =
