@@ -36,7 +36,7 @@ http::Response refusal_answer(std::chrono::seconds retry_after, int status,
 // What compresses the message, or the refusal.
 Result<std::string> coding_of(const http::Request& request, bool compressed) {
     if (!compressed) return std::string();
-    const std::string coding = media_type(request.header("grpc-encoding"));
+    std::string coding = media_type(request.header("grpc-encoding"));
     if (coding == "gzip" || coding == "zstd") return coding;
     return fail(ErrorKind::kInvalid,
                 fmt::format("grpc-encoding '{}' is not known: set the exporter's compression to "
