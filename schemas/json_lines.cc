@@ -108,6 +108,7 @@ public:
 
     std::vector<LogGroup> take() {
         std::vector<LogGroup> groups;
+        groups.reserve(by_resource_.size());
         for (auto& [resource, records] : by_resource_) {
             groups.push_back({resource, std::move(records)});
         }

@@ -22,9 +22,8 @@ constexpr std::uint64_t kNoRecordedValue = 1;  // DataPointFlags
 
 template <class Number>
 bool parse(std::string_view text, Number& number) {
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, number);
-    return error == std::errc{} && stop == end;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc{} && stop == text.data() + text.size();
 }
 
 // 64-bit integers are numbers, or text.
@@ -130,7 +129,7 @@ private:
     public:
         Attributes(Reader& reader, std::string_view own) : reader_(reader), own_(own) {}
         Result<Labels> labels() const override {
-            VIGIE_TRY_ASSIGN(const Labels resource, reader_.resource_labels());
+            VIGIE_TRY_ASSIGN(Labels resource, reader_.resource_labels());
             if (own_.empty()) return resource;
             VIGIE_TRY_ASSIGN(const Json json,
                              parse_json(fmt::format(R"({{"attributes":{}}})", own_)));
