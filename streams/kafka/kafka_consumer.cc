@@ -101,6 +101,7 @@ KafkaConsumer::~KafkaConsumer() {
 std::vector<Partition> KafkaConsumer::partitions_of(
     const rd_kafka_topic_partition_list_t& list) const {
     std::vector<Partition> partitions;
+    partitions.reserve(static_cast<std::size_t>(list.cnt));
     for (int i = 0; i < list.cnt; ++i) {
         partitions.push_back({cluster_.own_name(list.elems[i].topic), list.elems[i].partition});
     }
