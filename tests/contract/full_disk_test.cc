@@ -124,6 +124,7 @@ TEST_CASE(
     CHECK(copies == values_on(bus, "in").size());
 
     const auto all = values_on(bus, "in");
+    worker.reset();
     on.harness.reopen();
     CHECK(values_on(on.harness.bus(), "in") == all);
 }
