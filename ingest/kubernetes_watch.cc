@@ -117,7 +117,7 @@ Result<KubernetesWatch::Ended> KubernetesWatch::watch(const std::stop_token& sto
     VIGIE_TRY_ASSIGN(const auto token, authorization());
     http::ClientRequest request;
     request.url =
-        url(fmt::format("watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
+        url(fmt::format("watch=true&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
                         http::percent_encode(version_), options_.watch_for.count()));
     if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
     http::ClientOptions client;

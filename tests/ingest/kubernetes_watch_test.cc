@@ -114,12 +114,12 @@ TEST_CASE("kubernetes: what is listed and what comes later becomes changes and l
 TEST_CASE("kubernetes: a watch that ends goes on where it was, after a bookmark too",
           "[ingest][kubernetes]") {
     Watched watched;
-    REQUIRE(watched.wait_for_requests("watch=1", 1));
+    REQUIRE(watched.wait_for_requests("watch=true", 1));
     watched.event("ScalingReplicaSet", "one");
     REQUIRE(watched.wait_for(topics::kChanges, 1));
     watched.control(R"({"bookmark": true})");
     watched.control(R"({"end_watches": true})");
-    REQUIRE(watched.wait_for_requests("watch=1", 2));
+    REQUIRE(watched.wait_for_requests("watch=true", 2));
     watched.event("ScalingReplicaSet", "two");
     REQUIRE(watched.wait_for(topics::kChanges, 2));
     // It was listed once, and nothing came twice.
@@ -130,7 +130,7 @@ TEST_CASE("kubernetes: a watch that ends goes on where it was, after a bookmark 
 TEST_CASE("kubernetes: when the version is gone it lists again, and tells with the same ids",
           "[ingest][kubernetes]") {
     Watched watched;
-    REQUIRE(watched.wait_for_requests("watch=1", 1));
+    REQUIRE(watched.wait_for_requests("watch=true", 1));
     watched.event("ScalingReplicaSet", "one");
     REQUIRE(watched.wait_for(topics::kChanges, 1));
     watched.control(R"({"expire_events": true})");
@@ -149,10 +149,10 @@ TEST_CASE("kubernetes: while the server refuses it waits longer and tries again"
           "[ingest][kubernetes]") {
     SECTION("no answer for a while") {
         Watched watched;
-        REQUIRE(watched.wait_for_requests("watch=1", 1));
+        REQUIRE(watched.wait_for_requests("watch=true", 1));
         watched.control(R"({"status": 503, "path": "/api/v1/events", "times": 3})");
         watched.control(R"({"end_watches": true})");
-        REQUIRE(watched.wait_for_requests("watch=1", 4));
+        REQUIRE(watched.wait_for_requests("watch=true", 4));
         watched.event("ScalingReplicaSet", "one");
         REQUIRE(watched.wait_for(topics::kChanges, 1));
         CHECK(watched.metrics.expose().find(
