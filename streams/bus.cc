@@ -85,7 +85,7 @@ Result<std::string> Consumer::save_bulk(const Partition&, std::string_view bytes
     return reference;
 }
 
-Result<std::string> Consumer::load_bulk(const Partition&, std::string_view reference) const {
+Result<std::string> Consumer::load_bulk(const Partition&, std::string_view reference) {
     if (!reference.starts_with(kInline)) {
         return fail(ErrorKind::kInvalid, "the snapshot is not kept with the state");
     }

@@ -89,11 +89,11 @@ public:
 
     // A snapshot of bulk state, for an assigned partition. save_bulk keeps the bytes and gives a
     // reference for a row of the next step; keep_bulk says after the commit that older ones may
-    // go. load_bulk is kInvalid when the bytes are gone: the stage starts from the oldest record.
+    // go. Both fail as commit() does. load_bulk is kInvalid when the bytes are gone: the stage
+    // starts from the oldest record. Whoever has a reference loads it before they save another.
     // These hold the bytes in the reference; a bus with a folder writes files (BulkFiles).
     virtual Result<std::string> save_bulk(const Partition& partition, std::string_view bytes);
-    virtual Result<std::string> load_bulk(const Partition& partition,
-                                          std::string_view reference) const;
+    virtual Result<std::string> load_bulk(const Partition& partition, std::string_view reference);
     virtual void keep_bulk(const Partition&, std::string_view /*reference*/) {}
 };
 

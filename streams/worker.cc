@@ -23,9 +23,10 @@ struct Worker::Task {
     StepContext context;
     std::unique_ptr<Processor> processor;
     bool bulk = false;
-    Offset next = 0;          // The first record not yet processed.
-    bool start_over = false;  // The stored snapshot is of no use.
-    bool fenced = false;      // The partition belongs to another worker.
+    std::size_t snapshot_bytes = 0;  // Of the last one.
+    Offset next = 0;                 // The first record not yet processed.
+    bool start_over = false;         // The stored snapshot is of no use.
+    bool fenced = false;             // The partition belongs to another worker.
     std::size_t records_since_snapshot = 0;
     std::optional<EventTime> watermark_at_snapshot;
     EventTime event_time_last;
@@ -137,6 +138,7 @@ Status Worker::restore(Task& task) {
     if (!reference) return {};
     VIGIE_TRY_ASSIGN(const auto snapshot, consumer_->load_bulk(task.partition, *reference));
     task.watermark_at_snapshot = task.context.watermark();
+    task.snapshot_bytes = snapshot.size();
     return task.processor->restore(snapshot);
 }
 
@@ -299,8 +301,12 @@ void Worker::refuse(Task& task, const Record& record, std::string_view timer, co
 }
 
 bool Worker::snapshot_due(const Task& task) const {
+    // By event time and size alone, so that a replay takes the same snapshots.
+    const std::chrono::seconds interval =
+        std::max(options_.snapshot_interval,
+                 std::chrono::seconds(task.snapshot_bytes / options_.snapshot_bytes_per_second));
     return task.records_since_snapshot >= options_.snapshot_records ||
-           task.context.watermark() - *task.watermark_at_snapshot >= options_.snapshot_interval ||
+           task.context.watermark() - *task.watermark_at_snapshot >= interval ||
            task.context.changes_pending() >= options_.snapshot_changes_max ||
            task.context.bytes_pending() >= options_.snapshot_bytes_max;
 }
@@ -312,8 +318,12 @@ Status Worker::commit(Task& task, bool snapshot) {
     if (snapshot) {
         const std::string bytes = task.processor->snapshot();
         counters_->snapshot_bytes.set(static_cast<double>(bytes.size()));
-        VIGIE_TRY_ASSIGN(reference, consumer_->save_bulk(task.partition, bytes));
+        auto saved = consumer_->save_bulk(task.partition, bytes);
+        task.fenced = !saved && saved.error().kind == ErrorKind::kConflict;
+        if (!saved) return fail(std::move(saved).error());
+        reference = *std::move(saved);
         task.context.save_snapshot(reference);
+        task.snapshot_bytes = bytes.size();
         task.records_since_snapshot = 0;
         task.watermark_at_snapshot = task.context.watermark();
     }

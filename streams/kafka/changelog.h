@@ -67,6 +67,7 @@ public:
         std::size_t read = 0;  // Records since the last checkpoint.
     };
     using Copies = std::map<std::string, Copy, std::less<>>;  // By to_string(input).
+    std::int32_t partitions() const { return partitions_; }
     Partition changelog_of(const Partition& input) const {
         return {state_topic(group_), input.index % partitions_};
     }

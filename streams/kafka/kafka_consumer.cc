@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/crc32c.h"
 #include "streams/checks.h"
 #include "streams/kafka/metrics.h"
 #include "streams/kafka/topics.h"
@@ -22,9 +23,8 @@ constexpr milliseconds kLeaveWaitMax{3000};
 constexpr milliseconds kGenerationRetry{50};
 // As the embedded log: passed by at most one record.
 constexpr std::size_t kBatchBytesMax = std::size_t{16} << 20U;
-// A snapshot up to this size goes into the changelog, where every machine has it; a larger one
-// would not fit into a transaction's time.
-constexpr std::size_t kBulkOnKafkaMax = std::size_t{4} << 20U;
+// A snapshot up to this size goes into the changelog, as a row of the step that names it.
+constexpr std::size_t kBulkInlineMax = std::size_t{4} << 20U;
 // In front of the name of a file; those of the changelog begin otherwise (streams/bus.cc).
 constexpr char kBulkFile = 'f';
 
@@ -40,7 +40,9 @@ KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscri
       slot_(cluster.take_slot(subscription.group)),
       transaction_seconds_(
           cluster.metrics.histogram(metrics::kTransactionSeconds, {{"of", group_}})),
-      resets_(cluster.metrics.counter(metrics::kRemoved, {{"group", group_}})) {}
+      resets_(cluster.metrics.counter(metrics::kRemoved, {{"group", group_}})),
+      bulk_written_(cluster.metrics.counter(metrics::kBulkWritten, {{"group", group_}})),
+      bulk_read_(cluster.metrics.counter(metrics::kBulkRead, {{"group", group_}})) {}
 
 Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluster,
                                                            const Subscription& subscription,
@@ -50,7 +52,8 @@ Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluste
         VIGIE_TRY_ASSIGN(const std::int32_t count, cluster.partition_count(topic));
         partitions = std::max(partitions, count);
     }
-    VIGIE_TRY_ASSIGN(partitions, ensure_state_topic(cluster, subscription.group, partitions));
+    VIGIE_TRY_ASSIGN(partitions,
+                     ensure_compacted_topic(cluster, state_topic(subscription.group), partitions));
     std::unique_ptr<KafkaConsumer> consumer(new KafkaConsumer(
         cluster, subscription, listener, Changelog(cluster, subscription.group, partitions)));
     VIGIE_TRY(consumer->start(subscription));
@@ -291,30 +294,20 @@ bool KafkaConsumer::is_member() const {
            member_->id() == member_id_;
 }
 
-Status KafkaConsumer::commit(Step step) {
-    if (broken_) return fail(ErrorKind::kUnavailable, "this consumer failed: subscribe again");
-    const auto held = held_.find(step.input);
-    const auto not_ours = [&] {
-        return fail(ErrorKind::kConflict, fmt::format("{} belongs to another member of group {}",
-                                                      to_string(step.input), group_));
-    };
-    if (held == held_.end()) return not_ours();
-    VIGIE_TRY_ASSIGN(const auto records, prepare(step, held->second));
-    // Without a new position the old one is sent: it is what fences the step.
-    const Offset next = step.next.value_or(held->second.committed);
+Status KafkaConsumer::transact(const Partition& input, Offset next,
+                               const std::vector<Outgoing>& records) {
     const PartitionList positions = make_list();
-    rd_kafka_topic_partition_list_add(positions.get(), cluster_.full_name(step.input.topic).c_str(),
-                                      step.input.index)
+    rd_kafka_topic_partition_list_add(positions.get(), cluster_.full_name(input.topic).c_str(),
+                                      input.index)
         ->offset = next;
     const SteadyTime start = cluster_.clock.steady();
-    const WallTime began = cluster_.clock.wall();
     const SteadyTime until = cluster_.deadline();
     Status status;
     while (true) {
         const Owned<rd_kafka_consumer_group_metadata_t> member(
             rd_kafka_consumer_group_metadata(member_->handle()));
         // After the metadata was taken: so it is of this membership.
-        if (!member || !is_member()) return not_ours();
+        if (!member || !is_member()) return not_ours(input);
         status = producer_->run(records, Producer::Offsets{positions.get(), member.get()});
         // A rebalance that leaves us the partition makes a new generation too.
         const bool again = !status && status.error().kind == ErrorKind::kConflict &&
@@ -324,13 +317,7 @@ Status KafkaConsumer::commit(Step step) {
     }
     transaction_seconds_.observe(
         std::chrono::duration<double>(cluster_.clock.steady() - start).count());
-    if (status) {
-        TableStore& store = *held->second.store;
-        store.apply(std::move(step.state), producer_->watched_end().value_or(0), began);
-        changelog_.save_when_due(held->first, store);
-        held->second.committed = next;
-        return {};
-    }
+    if (status) return {};
     cluster_.metrics
         .counter(metrics::kTransactionsFailed,
                  {{"of", group_}, {"kind", std::string(to_string(status.error().kind))}})
@@ -338,28 +325,103 @@ Status KafkaConsumer::commit(Step step) {
     return after_failure(status.error());
 }
 
+std::unexpected<Error> KafkaConsumer::not_ours(const Partition& input) const {
+    return fail(ErrorKind::kConflict,
+                fmt::format("{} belongs to another member of group {}", to_string(input), group_));
+}
+
+Result<KafkaConsumer::Held*> KafkaConsumer::held_for_writing(const Partition& input) {
+    if (broken_) return fail(ErrorKind::kUnavailable, "this consumer failed: subscribe again");
+    const auto held = held_.find(input);
+    if (held == held_.end()) return not_ours(input);
+    return &held->second;
+}
+
+Status KafkaConsumer::commit(Step step) {
+    VIGIE_TRY_ASSIGN(Held* const held, held_for_writing(step.input));
+    VIGIE_TRY_ASSIGN(const auto records, prepare(step, *held));
+    const Offset next = step.next.value_or(held->committed);
+    const WallTime began = cluster_.clock.wall();
+    VIGIE_TRY(transact(step.input, next, records));
+    held->store->apply(std::move(step.state), producer_->watched_end().value_or(0), began);
+    changelog_.save_when_due(step.input, *held->store);
+    held->committed = next;
+    return {};
+}
+
 std::string KafkaConsumer::bulk_owner(const Partition& partition) const {
     return fmt::format("{}/{}", cluster_.full_name(group_), to_string(partition));
 }
 
+Partition KafkaConsumer::bulk_partition(const Partition& input) const {
+    return {bulk_topic(group_), input.index % bulk_partitions_};
+}
+
+Status KafkaConsumer::need_bulk_topic() {
+    if (bulk_partitions_ != 0) return {};
+    VIGIE_TRY_ASSIGN(bulk_partitions_,
+                     ensure_compacted_topic(cluster_, bulk_topic(group_), changelog_.partitions()));
+    return {};
+}
+
 Result<std::string> KafkaConsumer::save_bulk(const Partition& partition, std::string_view bytes) {
-    if (cluster_.options.state_folder.empty() || bytes.size() <= kBulkOnKafkaMax) {
+    if (bytes.size() <= kBulkInlineMax) {
         return Consumer::save_bulk(partition, bytes);
     }
-    VIGIE_TRY_ASSIGN(const auto name, bulk_files_.save(bulk_owner(partition), bytes));
-    return kBulkFile + name;
+    VIGIE_TRY_ASSIGN(Held* const held, held_for_writing(partition));
+    VIGIE_TRY(need_bulk_topic());
+    BulkReference reference{.file = {},
+                            .slot = static_cast<std::uint8_t>(held->bulk_slot == 0 ? 1 : 0),
+                            .first = 0,
+                            .bytes = bytes.size(),
+                            .check = crc32c(bytes)};
+    const Partition to = bulk_partition(partition);
+    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(to, Cluster::End::kWritten));
+    reference.first = range.end;
+    VIGIE_TRY(write_bulk(bytes, partition, reference.slot, cluster_.full_name(to.topic), to.index,
+                         [&](const std::vector<Outgoing>& parts) {
+                             return transact(partition, held->committed, parts);
+                         }));
+    bulk_written_.add(bytes.size());
+    if (!cluster_.options.state_folder.empty()) {
+        VIGIE_TRY_ASSIGN(reference.file, bulk_files_.save(bulk_owner(partition), bytes));
+    }
+    return encode_bulk_reference(reference);
 }
 
 Result<std::string> KafkaConsumer::load_bulk(const Partition& partition,
-                                             std::string_view reference) const {
-    if (!reference.starts_with(kBulkFile)) return Consumer::load_bulk(partition, reference);
-    return bulk_files_.load(bulk_owner(partition), reference.substr(1));
+                                             std::string_view reference) {
+    // Of a Vigie before the bulk topic.
+    if (reference.starts_with(kBulkFile)) {
+        return bulk_files_.load(bulk_owner(partition), reference.substr(1));
+    }
+    const auto on_kafka = decode_bulk_reference(reference);
+    if (!on_kafka) return Consumer::load_bulk(partition, reference);
+    VIGIE_TRY_ASSIGN(Held* const held, held_for_writing(partition));
+    held->bulk_slot = on_kafka->slot;
+    if (!cluster_.options.state_folder.empty() && !on_kafka->file.empty()) {
+        auto here = bulk_files_.load(bulk_owner(partition), on_kafka->file);
+        if (here) return here;
+    }
+    VIGIE_TRY(need_bulk_topic());
+    const Partition from = bulk_partition(partition);
+    cluster_.log.info("reading a snapshot from Kafka",
+                      {{"group", group_},
+                       {"partition", to_string(partition)},
+                       {"from", to_string(from)},
+                       {"bytes", std::to_string(on_kafka->bytes)}});
+    auto bytes = read_bulk(cluster_, from, partition, *on_kafka);
+    if (bytes) bulk_read_.add(bytes->size());
+    return bytes;
 }
 
 void KafkaConsumer::keep_bulk(const Partition& partition, std::string_view reference) {
+    const auto on_kafka = decode_bulk_reference(reference);
+    if (const auto held = held_.find(partition); held != held_.end()) {
+        held->second.bulk_slot = on_kafka ? std::optional(on_kafka->slot) : std::nullopt;
+    }
     if (cluster_.options.state_folder.empty()) return;
-    const bool is_file = reference.starts_with(kBulkFile);
-    bulk_files_.keep(bulk_owner(partition), is_file ? reference.substr(1) : std::string_view{});
+    bulk_files_.keep(bulk_owner(partition), on_kafka ? on_kafka->file : std::string{});
 }
 
 // Nothing was written, or it is unknown: then only a new consumer may go on.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "streams/kafka/bulk_topic.h"
 #include "streams/kafka/changelog.h"
 #include "streams/kafka/cluster.h"
 #include "streams/kafka/member.h"
@@ -29,17 +30,18 @@ public:
     const Store& store(const Partition& partition) const override;
     Result<Offset> position(const Partition& partition) const override;
     Status commit(Step step) override;
-    // A large snapshot lies in the state folder: another machine begins at the oldest record.
+    // A large snapshot goes to the group's bulk topic, where every machine finds it, and into the
+    // state folder, where this one finds it sooner.
     Result<std::string> save_bulk(const Partition& partition, std::string_view bytes) override;
-    Result<std::string> load_bulk(const Partition& partition,
-                                  std::string_view reference) const override;
+    Result<std::string> load_bulk(const Partition& partition, std::string_view reference) override;
     void keep_bulk(const Partition& partition, std::string_view reference) override;
 
 private:
     struct Held {
         Offset committed = 0;
-        Offset next = 0;     // The first offset not yet given out.
-        Offset removed = 0;  // By retention, before the next record.
+        Offset next = 0;                        // The first offset not yet given out.
+        Offset removed = 0;                     // By retention, before the next record.
+        std::optional<std::uint8_t> bulk_slot;  // Which of the two the committed state names.
         std::unique_ptr<TableStore> store;
     };
 
@@ -57,10 +59,18 @@ private:
     Status on_poll_error(const rd_kafka_message_t& message);
     Status start_again(const Partition& partition);
     Result<std::vector<Outgoing>> prepare(Step& step, const Held& held) const;
+    // One transaction of the owner of `input`: without a new position the old one is sent, which is
+    // what fences it.
+    Status transact(const Partition& input, Offset next, const std::vector<Outgoing>& records);
+    // kUnavailable after a failure, kConflict when it is not assigned.
+    Result<Held*> held_for_writing(const Partition& input);
+    std::unexpected<Error> not_ours(const Partition& input) const;
+    Status need_bulk_topic();
     Status after_failure(Error error);
     bool is_member() const;
     Partition partition_of(const rd_kafka_message_t& message) const;
     std::string bulk_owner(const Partition& partition) const;
+    Partition bulk_partition(const Partition& input) const;
 
     const Cluster& cluster_;
     const std::string group_;
@@ -71,6 +81,9 @@ private:
     const Cluster::Slot slot_;
     Histogram& transaction_seconds_;
     Counter& resets_;
+    Counter& bulk_written_;
+    Counter& bulk_read_;
+    std::int32_t bulk_partitions_ = 0;  // Of the bulk topic; 0 until it is needed.
     std::map<Partition, Held> held_;
     std::vector<Record> batch_;  // What the poll under way has gathered.
     std::size_t batch_bytes_ = 0;

@@ -39,6 +39,13 @@ inline constexpr MetricName kCheckpointsUnused{
     "Partitions whose state had no checkpoint to be trusted, and was read from the whole "
     "changelog."};
 // These two: label `group`.
+inline constexpr MetricName kBulkWritten{
+    "vigie_streams_kafka_bulk_written_bytes_total",
+    "Bytes of snapshots of bulk state that were too large for the changelog."};
+inline constexpr MetricName kBulkRead{
+    "vigie_streams_kafka_bulk_read_bytes_total",
+    "Bytes of such snapshots that were read because no file of this machine had them."};
+// These two: label `group`.
 inline constexpr MetricName kAbandoned{
     "vigie_streams_kafka_consumers_abandoned_total",
     "Members that could not leave their group, mostly because no broker answered, and whose memory "

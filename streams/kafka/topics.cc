@@ -213,9 +213,9 @@ Status ensure_topics(const Cluster& cluster, std::span<const TopicOptions> topic
     return {};
 }
 
-Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view group,
-                                        std::int32_t partitions) {
-    TopicOptions topic{.name = state_topic(group), .partitions = partitions, .compacted = true};
+Result<std::int32_t> ensure_compacted_topic(const Cluster& cluster, std::string name,
+                                            std::int32_t partitions) {
+    TopicOptions topic{.name = std::move(name), .partitions = partitions, .compacted = true};
     VIGIE_TRY(check_topic(topic, 0));
     VIGIE_TRY_ASSIGN(auto shape, cluster.ask_shape(topic.name));
     if (!shape) {

@@ -13,9 +13,9 @@ namespace vigie::streams::kafka {
 // As KafkaBus::ensure_topics.
 Status ensure_topics(const Cluster& cluster, std::span<const TopicOptions> topics);
 
-// The group's changelog, with so many partitions when it is missing. How many it has.
-Result<std::int32_t> ensure_state_topic(const Cluster& cluster, std::string_view group,
-                                        std::int32_t partitions);
+// A topic of a group's own, with so many partitions when it is missing. How many it has.
+Result<std::int32_t> ensure_compacted_topic(const Cluster& cluster, std::string name,
+                                            std::int32_t partitions);
 
 // How many members a group has now, also those that went without a word not long ago.
 Result<std::size_t> member_count(const Cluster& cluster, std::string_view group);

@@ -207,7 +207,7 @@ Result<std::string> RocksConsumer::save_bulk(const Partition& partition, std::st
 }
 
 Result<std::string> RocksConsumer::load_bulk(const Partition& partition,
-                                             std::string_view reference) const {
+                                             std::string_view reference) {
     return engine_.bulk_files.load(owner_of(partition), reference);
 }
 

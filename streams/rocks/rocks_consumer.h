@@ -35,8 +35,7 @@ public:
     Result<Offset> position(const Partition& partition) const override;
     Status commit(Step step) override;
     Result<std::string> save_bulk(const Partition& partition, std::string_view bytes) override;
-    Result<std::string> load_bulk(const Partition& partition,
-                                  std::string_view reference) const override;
+    Result<std::string> load_bulk(const Partition& partition, std::string_view reference) override;
     void keep_bulk(const Partition& partition, std::string_view reference) override;
 
 private:

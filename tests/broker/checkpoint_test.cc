@@ -165,35 +165,4 @@ TEST_CASE("kafka: state is saved while it changes, not only at the end", "[broke
     CHECK(next.records_read() == 0);
 }
 
-TEST_CASE("kafka: a large snapshot is a file of this machine, a small one is everywhere",
-          "[broker]") {
-    KafkaHarness harness;
-    REQUIRE(make_topics(harness.bus(), 2).has_value());
-    const TempFolder here;
-    const TempFolder elsewhere;
-    const std::string large(std::size_t{5} << 20U, 'l');
-    std::string small_one;
-    std::string large_one;
-    {
-        const Owner life(harness, here.path());
-        small_one = *life.member->save_bulk(kIn, "small");
-        large_one = *life.member->save_bulk(kIn, large);
-        CHECK(large_one.size() < 1000);
-    }
-    {
-        const Owner life(harness, here.path());
-        CHECK(*life.member->load_bulk(kIn, small_one) == "small");
-        CHECK(*life.member->load_bulk(kIn, large_one) == large);
-        CHECK(life.member->load_bulk({"in", 0}, large_one).error().kind == ErrorKind::kInvalid);
-        const std::string newer = *life.member->save_bulk(kIn, large + "2");
-        life.member->keep_bulk(kIn, newer);
-        CHECK(life.member->load_bulk(kIn, large_one).error().kind == ErrorKind::kInvalid);
-        CHECK(*life.member->load_bulk(kIn, newer) == large + "2");
-        large_one = newer;
-    }
-    const Owner life(harness, elsewhere.path());
-    CHECK(*life.member->load_bulk(kIn, small_one) == "small");
-    CHECK(life.member->load_bulk(kIn, large_one).error().kind == ErrorKind::kInvalid);
-}
-
 }  // namespace vigie::streams

@@ -1,7 +1,5 @@
 #include "tests/broker/harness.h"
 
-#include <map>
-
 #include <librdkafka/rdkafka.h>
 
 #include "streams/kafka/client.h"
@@ -40,18 +38,37 @@ void KafkaHarness::open(const kafka::KafkaBus::Options& options) {
     bus_ = *std::move(opened);
 }
 
+void KafkaHarness::reopen_elsewhere() {
+    auto there = options();
+    there.state_folder = elsewhere_.path();
+    open(there);
+}
+
 void KafkaHarness::compact_soon(const std::string& topic) {
+    configure(topic, {{"cleanup.policy", "compact"},
+                      {"segment.ms", "100"},
+                      {"min.cleanable.dirty.ratio", "0.01"},
+                      {"max.message.bytes", "2000000"}});
+}
+
+void KafkaHarness::forget_soon(const std::string& topic) {
+    configure(topic, {{"cleanup.policy", "delete"},
+                      {"segment.bytes", "2000"},
+                      {"retention.bytes", "10000"},
+                      {"retention.ms", "-1"},
+                      {"file.delete.delay.ms", "100"},
+                      {"max.message.bytes", "2000000"}});
+}
+
+void KafkaHarness::configure(const std::string& topic,
+                             const std::map<std::string, std::string>& values) {
     using namespace kafka;
     Hooks hooks(log);
     const Handle handle =
         *open_handle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", broker_.servers()}}, {}, hooks);
     const Owned<rd_kafka_ConfigResource_t> resource(
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, (prefix_ + topic).c_str()));
-    for (const auto& [name, value] :
-         std::map<std::string, std::string>{{"cleanup.policy", "compact"},
-                                            {"segment.ms", "100"},
-                                            {"min.cleanable.dirty.ratio", "0.01"},
-                                            {"max.message.bytes", "2000000"}}) {
+    for (const auto& [name, value] : values) {
         rd_kafka_ConfigResource_set_config(resource.get(), name.c_str(), value.c_str());
     }
     const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(handle.get()));

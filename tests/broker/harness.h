@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,9 +24,13 @@ public:
     kafka::KafkaBus::Options options() const;
     void reopen() { open(options()); }
     void open(const kafka::KafkaBus::Options& options);
+    // On a machine that has no copies of state.
+    void reopen_elsewhere();
     void close() { bus_.reset(); }
-    // Has the brokers compact a topic as early as they can.
+    // Has the brokers compact a topic, or remove what is over its limits, as early as they can.
     void compact_soon(const std::string& topic);
+    void forget_soon(const std::string& topic);
+    void let_time_pass() {}
     // Of the topics on Kafka.
     const std::string& prefix() const { return prefix_; }
 
@@ -34,8 +39,11 @@ public:
     MemoryLog log;
 
 private:
+    void configure(const std::string& topic, const std::map<std::string, std::string>& values);
+
     Broker& broker_;
     const TempFolder state_folder_;  // So everything is tested with checkpoints.
+    const TempFolder elsewhere_;
     const std::string prefix_;
     std::unique_ptr<kafka::KafkaBus> bus_;
 };

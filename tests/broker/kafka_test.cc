@@ -224,35 +224,6 @@ TEST_CASE("kafka: large rows of state come back whole, also smaller, also erased
     CHECK(rows_of(consumer->store(in)) == expected);
 }
 
-TEST_CASE("kafka: a full queue refuses appends, and what was taken is still written", "[broker]") {
-    KafkaHarness harness;
-    auto options = harness.options();
-    options.append_queue_max = 3;
-    harness.open(options);
-    Bus& bus = harness.bus();
-    REQUIRE(make_topics(bus).has_value());
-    // Holds the appender's thread inside an answer while the queue fills.
-    std::promise<void> inside;
-    std::promise<void> release;
-    bus.append({msg("", "first")}, [&](Status) {
-        inside.set_value();
-        release.get_future().wait();
-    });
-    inside.get_future().wait();
-    std::atomic<int> acknowledged{0};
-    const auto count = [&](Status status) { acknowledged += status ? 1 : 0; };
-    bus.append({msg("", "1"), msg("", "2")}, count);
-    bus.append({msg("", "3")}, count);
-    Status refused;
-    bus.append({msg("", "4")}, [&](Status status) { refused = std::move(status); });
-    release.set_value();
-    REQUIRE_FALSE(refused.has_value());
-    CHECK(refused.error().kind == ErrorKind::kOverloaded);
-    REQUIRE(test::eventually([&] { return acknowledged == 2; }));
-    REQUIRE(append_and_wait(bus, {msg("", "5")}).has_value());
-    CHECK(values_on(bus, "in") == Values{"first", "1", "2", "3", "5"});
-}
-
 TEST_CASE("kafka: what retention removed before it was read is said", "[broker]") {
     KafkaHarness harness;
     REQUIRE(make_topics(harness.bus()).has_value());

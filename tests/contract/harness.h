@@ -50,8 +50,8 @@ private:
     std::string path_;
 };
 
-// What the contract needs beyond Bus: a small message limit, coming back after a crash, and a
-// disk that can be full.
+// What the contract needs beyond Bus: a small message limit, coming back after a crash, there or
+// elsewhere, retention and compaction that need not be waited for, and a bus that takes no more.
 inline constexpr std::size_t kTestMessageBytesMax = 1'000'000;
 
 class MemoryHarness {
@@ -64,7 +64,10 @@ public:
 
     Bus& bus() { return bus_; }
     void reopen() {}
+    void reopen_elsewhere() {}
     void compact_soon(const std::string&) {}
+    void forget_soon(const std::string&) {}
+    void let_time_pass() {}
     void set_full(bool full) { bus_.set_faults(Faults{.disk_full = full ? 1000U : 0U}); }
 
 private:
@@ -95,8 +98,17 @@ public:
         if (!opened) FAIL(opened.error().message);
         bus_ = *std::move(opened);
     }
+    // On another machine, as far as that is possible: the folder belongs to one.
+    void reopen_elsewhere() { reopen(); }
     void close() { bus_.reset(); }
     void compact_soon(const std::string&) {}
+    void forget_soon(const std::string&) {}
+    // Retention runs after a commit, once a second of the clock has passed.
+    void let_time_pass() {
+        clock.advance(std::chrono::seconds{1});
+        const auto done = append_and_wait(*bus_, {{"out", "", "tick", {}, EventTime{}}});
+        if (!done) FAIL(done.error().message);
+    }
     void set_full(bool full) {
         auto changed = options();
         if (full) changed.disk_free_bytes_min = ~std::uint64_t{0};

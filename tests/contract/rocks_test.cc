@@ -274,39 +274,6 @@ TEST_CASE("rocks: a folder that cannot be made is kUnavailable", "[contract]") {
     CHECK(opened.error().kind == ErrorKind::kUnavailable);
 }
 
-TEST_CASE("rocks: a full queue refuses appends, and what was taken is still written",
-          "[contract]") {
-    RocksHarness harness;
-    auto options = harness.options();
-    options.append_queue_max = 3;
-    harness.open(options);
-    Bus& bus = harness.bus();
-    REQUIRE(make_topics(bus).has_value());
-    // Holds the committer's thread inside an answer while the queue fills.
-    std::promise<void> inside;
-    std::promise<void> release;
-    bus.append({msg("", "first")}, [&](Status) {
-        inside.set_value();
-        release.get_future().wait();
-    });
-    inside.get_future().wait();
-    std::atomic<int> acknowledged{0};
-    const auto count = [&](Status status) { acknowledged += status ? 1 : 0; };
-    bus.append({msg("", "1"), msg("", "2")}, count);
-    bus.append({msg("", "3")}, count);
-    Status refused;
-    bus.append({msg("", "4")}, [&](Status status) { refused = std::move(status); });
-    REQUIRE_FALSE(refused.has_value());
-    CHECK(refused.error().kind == ErrorKind::kOverloaded);
-    release.set_value();
-    REQUIRE(bus.read({"in", 0}, 3, {.records_max = 1, .wait_max = 60s})->size() == 1);
-    REQUIRE(append_and_wait(bus, {msg("", "5")}).has_value());
-    CHECK(acknowledged == 2);
-    CHECK(values_on(bus, "in") == Values{"first", "1", "2", "3", "5"});
-    CHECK_THAT(harness.metrics.expose(),
-               Catch::Contains("vigie_streams_log_refused_total{reason=\"queue_full\"} 1"));
-}
-
 namespace {
 
 // Retention runs after a commit, once a second of the clock has passed. Two rounds, because

@@ -1,0 +1,184 @@
+// Bulk state on Kafka: where its large snapshots lie, and who may write them.
+#include <charconv>
+#include <filesystem>
+
+#include <catch2/catch.hpp>
+
+#include "streams/kafka/bulk_topic.h"
+#include "streams/kafka/metrics.h"
+#include "streams/worker.h"
+#include "tests/broker/life.h"
+
+namespace vigie::streams {
+
+using namespace std::chrono_literals;
+namespace metrics = kafka::metrics;
+
+namespace {
+
+const Partition kIn{"in", 0};
+constexpr std::size_t kLarge = std::size_t{6} << 20U;
+
+kafka::KafkaBus::Options on_machine(const KafkaHarness& harness, const TempFolder& folder) {
+    auto options = harness.options();
+    options.state_folder = folder.path();
+    return options;
+}
+
+// Counts records in memory and says the count of each; its snapshot is large.
+class Counting final : public Processor {
+public:
+    Status on_record(const Record& record, Context& context) override {
+        context.emit(msg("", record.message.value + "=" + std::to_string(++count_), "out"));
+        return {};
+    }
+    Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
+    bool has_bulk_state() const override { return true; }
+    std::string snapshot() const override {
+        std::string bytes = std::to_string(count_) + " ";
+        bytes.resize(kLarge, 'x');
+        return bytes;
+    }
+    Status restore(std::string_view snapshot) override {
+        if (snapshot.size() != kLarge) return fail(ErrorKind::kInvalid, "not whole");
+        std::from_chars(snapshot.data(), snapshot.data() + snapshot.size(), count_);
+        return {};
+    }
+
+private:
+    int count_ = 0;
+};
+
+// One process of a stage, until `said` outputs are there.
+void count_to(KafkaHarness& harness, const TempFolder& folder, std::size_t said) {
+    harness.open(on_machine(harness, folder));
+    Worker::Options options;
+    options.stage = "count";
+    options.subscription = {"count", {"in"}};
+    options.make_processor = [](const Partition&) { return std::make_unique<Counting>(); };
+    options.snapshot_records = 10;
+    const auto worker =
+        Worker::open(harness.bus(), options, harness.metrics, harness.log, harness.clock);
+    if (!worker) FAIL(worker.error().message);
+    const Waiting waiting(KafkaHarness::kPatience);
+    while (values_on(harness.bus(), "out").size() < said && !waiting.over()) {
+        const auto done = (*worker)->step({.records_max = 7, .wait_max = 100ms});
+        if (!done) FAIL(done.error().message);
+    }
+    REQUIRE(values_on(harness.bus(), "out").size() == said);
+}
+
+void send(KafkaHarness& harness, int from, int to) {
+    std::vector<Message> messages;
+    for (int i = from; i < to; ++i) messages.push_back(msg("", std::to_string(i)));
+    REQUIRE(append_and_wait(harness.bus(), std::move(messages)).has_value());
+}
+
+}  // namespace
+
+TEST_CASE("kafka: a stage with large bulk state goes on where it was, on another machine",
+          "[broker]") {
+    KafkaHarness harness;
+    const TempFolder here;
+    const TempFolder elsewhere;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    send(harness, 0, 25);
+    count_to(harness, here, 25);
+    send(harness, 25, 30);
+    // Twenty were in the snapshot; five are said again, with the same counts.
+    count_to(harness, elsewhere, 35);
+    const auto said = values_on(harness.bus(), "out");
+    CHECK(said[24] == "24=25");
+    CHECK(said[25] == "20=21");
+    CHECK(said[34] == "29=30");
+    // And back to where an older file lies.
+    send(harness, 30, 45);
+    count_to(harness, here, 50);
+    CHECK(values_on(harness.bus(), "out").back() == "44=45");
+    const auto read = harness.metrics.counter(metrics::kBulkRead, {{"group", "count"}}).value();
+    CHECK(read == 2 * kLarge);
+}
+
+TEST_CASE("kafka: where its own file is, a large snapshot is not read from Kafka", "[broker]") {
+    KafkaHarness harness;
+    const TempFolder here;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    send(harness, 0, 25);
+    count_to(harness, here, 25);
+    count_to(harness, here, 30);
+    CHECK(harness.metrics.counter(metrics::kBulkRead, {{"group", "count"}}).value() == 0);
+    CHECK(harness.metrics.counter(metrics::kBulkWritten, {{"group", "count"}}).value() ==
+          2 * kLarge);
+}
+
+TEST_CASE("kafka: a snapshot that is not there as its reference says is kInvalid and says why",
+          "[broker]") {
+    KafkaHarness harness;
+    const TempFolder here;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    const Life life(on_machine(harness, here));
+    REQUIRE(
+        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    const std::string bytes(kLarge, 'a');
+    const auto saved = life.member->save_bulk(kIn, bytes);
+    REQUIRE(saved.has_value());
+    const auto good = *kafka::decode_bulk_reference(*saved);
+    CHECK(good.bytes == kLarge);
+    const auto load = [&](const auto& change) {
+        auto reference = good;
+        reference.file.clear();
+        change(reference);
+        return life.member->load_bulk(kIn, kafka::encode_bulk_reference(reference));
+    };
+    using Reference = kafka::BulkReference;
+    REQUIRE(load([](Reference&) {}).has_value());
+    const auto why = [&](const auto& change) {
+        const auto loaded = load(change);
+        REQUIRE_FALSE(loaded.has_value());
+        CHECK(loaded.error().kind == ErrorKind::kInvalid);
+        return loaded.error().message;
+    };
+    using Catch::Contains;
+    CHECK_THAT(why([](Reference& r) { r.check += 1; }), Contains("fails its check"));
+    CHECK_THAT(why([](Reference& r) { r.bytes += 1; }), Contains("bytes"));
+    CHECK_THAT(why([](Reference& r) { r.first += 1000; }), Contains("created anew"));
+    CHECK_THAT(why([](Reference& r) { r.first += 1; }), Contains("lacks a part"));
+    CHECK_THAT(why([](Reference& r) { r.slot ^= 1U; }), Contains("has 0 of"));
+    for (std::size_t size = 0; size < saved->size(); ++size) {
+        CHECK_FALSE(kafka::decode_bulk_reference(saved->substr(0, size)).has_value());
+    }
+}
+
+TEST_CASE("kafka: who lost the partition cannot write a snapshot over the new owner's",
+          "[broker]") {
+    KafkaHarness harness;
+    auto options = harness.options();
+    options.state_folder.clear();
+    options.properties["session.timeout.ms"] = "1500";
+    options.properties["max.poll.interval.ms"] = "2000";
+    REQUIRE(make_topics(harness.bus()).has_value());
+    Life old_owner(options);
+    REQUIRE(poll_until<KafkaHarness>({old_owner.member.get()},
+                                     [&] { return old_owner.listener.assigned == 1; }));
+    const std::string theirs(kLarge, 'o');
+    const std::string ours(kLarge, 'n');
+    const auto first = old_owner.member->save_bulk(kIn, theirs);
+    REQUIRE(first.has_value());
+    old_owner.member->keep_bulk(kIn, *first);
+
+    // It polls no more: the other gets the partition.
+    Life new_owner(options);
+    REQUIRE(poll_until<KafkaHarness>({new_owner.member.get()},
+                                     [&] { return new_owner.listener.assigned == 1; }));
+    CHECK((*new_owner.member->load_bulk(kIn, *first) == theirs));
+    const auto second = new_owner.member->save_bulk(kIn, ours);
+    REQUIRE(second.has_value());
+    new_owner.member->keep_bulk(kIn, *second);
+
+    const auto stale = old_owner.member->save_bulk(kIn, theirs);
+    REQUIRE_FALSE(stale.has_value());
+    CHECK(stale.error().kind == ErrorKind::kConflict);
+    CHECK((*new_owner.member->load_bulk(kIn, *second) == ours));
+}
+
+}  // namespace vigie::streams
