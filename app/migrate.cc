@@ -317,7 +317,7 @@ struct State {
 };
 
 // A snapshot has another reference there. One that cannot be read is dealt with as a worker does.
-Result<State> translated(const streams::Consumer& from, streams::Consumer& to,
+Result<State> translated(streams::Consumer& from, streams::Consumer& to,
                          const Partition& partition, Offset position) {
     const streams::Store& store = from.store(partition);
     State state{.rows = {}, .position = position, .begins_anew = {}};
