@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -49,26 +51,89 @@ std::unexpected<Error> failed(std::string_view doing, const std::string& path) {
                 fmt::format("{} {}: {}", doing, path, std::generic_category().message(code)));
 }
 
-Status write_all(int descriptor, std::string_view bytes, const std::string& path) {
-    while (!bytes.empty()) {
-        const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return failed("write", path);
-        bytes.remove_prefix(static_cast<std::size_t>(written));
+// Writes past the page cache where the file system can: a snapshot is read again only after a
+// restart, and would push out what is read all the time. Such writes want whole blocks in aligned
+// memory, so the file is cut to its length in the end.
+class BlockWriter {
+public:
+    explicit BlockWriter(const std::string& path)
+        : path_(path), block_(new(std::align_val_t{kAlignment}) char[kBlockBytes]) {
+        constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+        descriptor_ = open(path.c_str(), kFlags | O_DIRECT, 0600);
+        if (descriptor_ < 0 && errno == EINVAL) descriptor_ = open(path.c_str(), kFlags, 0600);
     }
-    return {};
-}
+    BlockWriter(const BlockWriter&) = delete;
+    BlockWriter& operator=(const BlockWriter&) = delete;
+    ~BlockWriter() {
+        if (descriptor_ >= 0) close(descriptor_);
+    }
 
-Status write_file(const std::string& path, std::string_view bytes, bool sync) {
+    Status write(std::string_view bytes) {
+        if (descriptor_ < 0) return failed("create", path_);
+        while (!bytes.empty()) {
+            const std::size_t taken = std::min(bytes.size(), kBlockBytes - filled_);
+            std::copy_n(bytes.begin(), taken, block_.get() + filled_);
+            bytes.remove_prefix(taken);
+            filled_ += taken;
+            if (filled_ == kBlockBytes) VIGIE_TRY(write_block());
+        }
+        return {};
+    }
+
+    Status finish(bool sync) {
+        const std::size_t length = written_ + filled_;
+        const std::size_t padded = (filled_ + kAlignment - 1) / kAlignment * kAlignment;
+        std::fill(block_.get() + filled_, block_.get() + padded, '\0');
+        filled_ = padded;
+        VIGIE_TRY(write_block());
+        if (ftruncate(descriptor_, static_cast<off_t>(length)) != 0) return failed("cut", path_);
+        if (sync && fdatasync(descriptor_) != 0) return failed("sync", path_);
+        return {};
+    }
+
+private:
+    static constexpr std::size_t kAlignment = 4096;
+    static constexpr std::size_t kBlockBytes = std::size_t{1} << 20U;
+    struct Free {
+        void operator()(char* block) const {
+            operator delete[](block, std::align_val_t{kAlignment});
+        }
+    };
+
+    Status write_block() {
+        std::string_view rest(block_.get(), filled_);
+        while (!rest.empty()) {
+            const ssize_t done = ::write(descriptor_, rest.begin(), rest.size());
+            if (done < 0 && errno == EINTR) continue;
+            // Behind a short write, or where blocks are larger, it goes on through the cache.
+            if (done < 0 && errno == EINVAL && !std::exchange(cached_, true) &&
+                fcntl(descriptor_, F_SETFL, 0) == 0) {
+                continue;
+            }
+            if (done < 0) return failed("write", path_);
+            rest.remove_prefix(static_cast<std::size_t>(done));
+        }
+        written_ += filled_;
+        filled_ = 0;
+        return {};
+    }
+
+    const std::string& path_;
+    const std::unique_ptr<char[], Free> block_;
+    int descriptor_ = -1;
+    bool cached_ = false;
+    std::size_t filled_ = 0;
+    std::size_t written_ = 0;
+};
+
+Status write_file(const std::string& path, std::string_view bytes, std::uint32_t check, bool sync) {
     std::string head(kMagic);
     put_u64(head, bytes.size());
-    put_u32(head, crc32c(bytes));
-    const File file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (file.get() < 0) return failed("create", path);
-    VIGIE_TRY(write_all(file.get(), head, path));
-    VIGIE_TRY(write_all(file.get(), bytes, path));
-    if (sync && fdatasync(file.get()) != 0) return failed("sync", path);
-    return {};
+    put_u32(head, check);
+    BlockWriter file(path);
+    VIGIE_TRY(file.write(head));
+    VIGIE_TRY(file.write(bytes));
+    return file.finish(sync);
 }
 
 Status sync_folder(const std::string& folder) {
@@ -131,11 +196,11 @@ Result<std::string> BulkFiles::save(std::string_view owner, std::string_view byt
     for (const auto& name : names_of(folder_, prefix)) {
         last = std::max(last, number_of(name, prefix));
     }
-    std::string name =
-        fmt::format("{}{}{}", prefix, last + 1, mark_of(bytes.size(), crc32c(bytes)));
+    const std::uint32_t check = crc32c(bytes);
+    std::string name = fmt::format("{}{}{}", prefix, last + 1, mark_of(bytes.size(), check));
     const std::string path = fmt::format("{}/{}", folder_, name);
     const std::string unfinished = fmt::format("{}/{}{}", folder_, prefix, kUnfinished);
-    Status done = write_file(unfinished, bytes, sync_);
+    Status done = write_file(unfinished, bytes, check, sync_);
     if (done && rename(unfinished.c_str(), path.c_str()) != 0) done = failed("rename", unfinished);
     if (done && sync_) done = sync_folder(folder_);
     if (!done) {
