@@ -317,8 +317,8 @@ struct State {
 };
 
 // A snapshot has another reference there. One that cannot be read is dealt with as a worker does.
-Result<State> translated(streams::Consumer& from, streams::Consumer& to,
-                         const Partition& partition, Offset position) {
+Result<State> translated(streams::Consumer& from, streams::Consumer& to, const Partition& partition,
+                         Offset position) {
     const streams::Store& store = from.store(partition);
     State state{.rows = {}, .position = position, .begins_anew = {}};
     VIGIE_TRY_ASSIGN(state.rows, rows_of(store));
@@ -330,6 +330,10 @@ Result<State> translated(streams::Consumer& from, streams::Consumer& to,
     if (!bytes && bytes.error().kind == ErrorKind::kInvalid)
         return State{{}, 0, bytes.error().message};
     VIGIE_TRY(bytes);
+    // What a move that was cut short has named must be known before it is written over.
+    streams::StepContext there(to.store(partition), streams::kMessageBytesMax);
+    VIGIE_TRY_ASSIGN(const auto named, there.load_snapshot());
+    if (named) static_cast<void>(to.load_bulk(partition, *named));
     VIGIE_TRY_ASSIGN(const auto kept, to.save_bulk(partition, *bytes));
     context.save_snapshot(kept);
     for (auto& [key, value] : context.take_changes()) state.rows.insert_or_assign(key, value);

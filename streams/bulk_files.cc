@@ -56,11 +56,13 @@ std::unexpected<Error> failed(std::string_view doing, const std::string& path) {
 // memory, so the file is cut to its length in the end.
 class BlockWriter {
 public:
-    explicit BlockWriter(const std::string& path)
+    BlockWriter(const std::string& path, bool past_cache)
         : path_(path), block_(new(std::align_val_t{kAlignment}) char[kBlockBytes]) {
         constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-        descriptor_ = open(path.c_str(), kFlags | O_DIRECT, 0600);
-        if (descriptor_ < 0 && errno == EINVAL) descriptor_ = open(path.c_str(), kFlags, 0600);
+        if (past_cache) descriptor_ = open(path.c_str(), kFlags | O_DIRECT, 0600);
+        if (!past_cache || (descriptor_ < 0 && errno == EINVAL)) {
+            descriptor_ = open(path.c_str(), kFlags, 0600);
+        }
     }
     BlockWriter(const BlockWriter&) = delete;
     BlockWriter& operator=(const BlockWriter&) = delete;
@@ -130,7 +132,8 @@ Status write_file(const std::string& path, std::string_view bytes, std::uint32_t
     std::string head(kMagic);
     put_u64(head, bytes.size());
     put_u32(head, check);
-    BlockWriter file(path);
+    // Without a sync nobody waits for the disk.
+    BlockWriter file(path, sync);
     VIGIE_TRY(file.write(head));
     VIGIE_TRY(file.write(bytes));
     return file.finish(sync);
@@ -217,9 +220,16 @@ Result<std::string> BulkFiles::load(std::string_view owner, std::string_view nam
     if (!name.starts_with(prefix_of(owner)) || name.find('/') != std::string_view::npos) {
         return useless("is of another stage");
     }
-    std::ifstream file(fmt::format("{}/{}", folder_, name), std::ios::binary);
-    if (!file) return useless("is not here");
-    std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const std::string path = fmt::format("{}/{}", folder_, name);
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    if (error == std::errc::no_such_file_or_directory) return useless("is not here");
+    if (error) {
+        return fail(ErrorKind::kUnavailable, fmt::format("read {}: {}", path, error.message()));
+    }
+    std::ifstream file(path, std::ios::binary);
+    std::string bytes(size, '\0');
+    if (!file.read(bytes.data(), static_cast<std::streamsize>(size))) return failed("read", path);
     if (bytes.size() < kHeadBytes || !bytes.starts_with(kMagic)) return useless("is damaged");
     std::string_view head = std::string_view(bytes).substr(kMagic.size(), kHeadBytes);
     const auto length = take_u64(head);

@@ -27,7 +27,8 @@ public:
     // is full, kUnavailable when it fails otherwise; nothing is left then.
     Result<std::string> save(std::string_view owner, std::string_view bytes);
 
-    // kInvalid when there is no such file of this owner, or when it is damaged.
+    // kInvalid when there is no such file of this owner, or when it is damaged; kUnavailable when
+    // it cannot be read, which says nothing of what it holds.
     Result<std::string> load(std::string_view owner, std::string_view name) const;
 
     // The file that this owner saved last; nullopt: none. For owners that keep no row of it.

@@ -301,12 +301,12 @@ void Worker::refuse(Task& task, const Record& record, std::string_view timer, co
 }
 
 bool Worker::snapshot_due(const Task& task) const {
-    // By event time and size alone, so that a replay takes the same snapshots.
-    const std::chrono::seconds interval =
-        std::max(options_.snapshot_interval,
-                 std::chrono::seconds(task.snapshot_bytes / options_.snapshot_bytes_per_second));
-    return task.records_since_snapshot >= options_.snapshot_records ||
-           task.context.watermark() - *task.watermark_at_snapshot >= interval ||
+    // A large one is due less often. By size, records and event time alone, so that a replay takes
+    // the same snapshots.
+    const std::size_t times = 1 + task.snapshot_bytes / options_.snapshot_bytes_cheap;
+    return task.records_since_snapshot >= options_.snapshot_records * times ||
+           task.context.watermark() - *task.watermark_at_snapshot >=
+               options_.snapshot_interval * times ||
            task.context.changes_pending() >= options_.snapshot_changes_max ||
            task.context.bytes_pending() >= options_.snapshot_bytes_max;
 }

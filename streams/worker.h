@@ -35,8 +35,9 @@ public:
         // With bulk state: a snapshot after so many records or so much event time.
         std::size_t snapshot_records = 20'000;
         std::chrono::seconds snapshot_interval{30};
-        // A large one is taken less often: this much of snapshots for each second of event time.
-        std::size_t snapshot_bytes_per_second = std::size_t{8} << 20U;
+        // Both times two when the last one had so many bytes, times three when it had twice as
+        // many, and so on. Above zero.
+        std::size_t snapshot_bytes_cheap = std::size_t{256} << 20U;
         // With bulk state: a snapshot also when so many rows or bytes of state wait for one.
         std::size_t snapshot_changes_max = 100'000;
         std::size_t snapshot_bytes_max = std::size_t{64} << 20U;

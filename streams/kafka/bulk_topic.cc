@@ -83,6 +83,7 @@ std::string bulk_topic(std::string_view group) {
 std::string encode_bulk_reference(const BulkReference& reference) {
     std::string text(1, kReferenceFormat);
     text.push_back(static_cast<char>(reference.slot));
+    put_u32(text, static_cast<std::uint32_t>(reference.partition));
     put_u64(text, static_cast<std::uint64_t>(reference.first));
     put_u64(text, reference.bytes);
     put_u32(text, reference.check);
@@ -94,12 +95,19 @@ std::optional<BulkReference> decode_bulk_reference(std::string_view text) {
     if (text.size() < 2 || text.front() != kReferenceFormat) return std::nullopt;
     const auto slot = static_cast<std::uint8_t>(text[1]);
     text.remove_prefix(2);
+    const auto partition = take_u32(text);
     const auto first = take_u64(text);
     const auto bytes = take_u64(text);
     const auto check = take_u32(text);
     const auto file = take_text(text);
-    if (slot > 1 || !first || !bytes || !check || !file || !text.empty()) return std::nullopt;
-    return BulkReference{std::string(*file), slot, static_cast<Offset>(*first), *bytes, *check};
+    if (slot > 1 || !partition || !first || !bytes || !check || !file || !text.empty())
+        return std::nullopt;
+    return BulkReference{std::string(*file),
+                         static_cast<std::int32_t>(*partition),
+                         slot,
+                         static_cast<Offset>(*first),
+                         *bytes,
+                         *check};
 }
 
 Status write_bulk(std::string_view bytes, const Partition& input, std::uint8_t slot,
@@ -119,8 +127,16 @@ Status write_bulk(std::string_view bytes, const Partition& input, std::uint8_t s
     return {};
 }
 
-Result<std::string> read_bulk(const Cluster& cluster, const Partition& from, const Partition& input,
-                              const BulkReference& reference) {
+Result<std::string> read_bulk(const Cluster& cluster, std::string_view group,
+                              const Partition& input, const BulkReference& reference) {
+    const Partition from{bulk_topic(group), reference.partition};
+    VIGIE_TRY_ASSIGN(const auto shape, cluster.ask_shape(from.topic));
+    if (!shape || from.index < 0 || from.index >= shape->partitions) {
+        return not_whole(input, "has no topic, or not that partition");
+    }
+    cluster.log.info("reading a snapshot from Kafka", {{"partition", to_string(input)},
+                                                       {"from", to_string(from)},
+                                                       {"bytes", std::to_string(reference.bytes)}});
     // Written, not stable: the marks of its transactions may be on their way.
     VIGIE_TRY_ASSIGN(const auto range, cluster.range(from, Cluster::End::kWritten));
     if (reference.first < range.begin || reference.first > range.end) {

@@ -22,9 +22,10 @@ namespace vigie::streams::kafka {
 
 // Which snapshot a row of state means.
 struct BulkReference {
-    std::string file;       // The copy in the state folder of who wrote it (BulkFiles); or empty.
-    std::uint8_t slot = 0;  // 0 or 1
-    Offset first = 0;       // No part of it lies below, in the input's partition of the topic.
+    std::string file;             // In the state folder of who wrote it (BulkFiles); or empty.
+    std::int32_t partition = -1;  // Of the topic; -1: it lies in the file alone.
+    std::uint8_t slot = 0;        // 0 or 1
+    Offset first = 0;             // No part of it lies below.
     std::uint64_t bytes = 0;
     std::uint32_t check = 0;  // CRC-32C of the bytes.
 };
@@ -40,9 +41,9 @@ using WriteParts = std::function<Status(const std::vector<Outgoing>&)>;
 Status write_bulk(std::string_view bytes, const Partition& input, std::uint8_t slot,
                   const std::string& topic, std::int32_t partition, const WriteParts& write);
 
-// The bytes, read from `from`, a partition of the topic. kInvalid: they are not there whole;
-// kUnavailable: no broker answers, or a transaction stays open for too long.
-Result<std::string> read_bulk(const Cluster& cluster, const Partition& from, const Partition& input,
-                              const BulkReference& reference);
+// The bytes, read from the group's topic. kInvalid: they are not there whole; kUnavailable: no
+// broker answers, or a transaction stays open for too long.
+Result<std::string> read_bulk(const Cluster& cluster, std::string_view group,
+                              const Partition& input, const BulkReference& reference);
 
 }  // namespace vigie::streams::kafka

@@ -159,6 +159,7 @@ Result<Handle> Cluster::open_producer(const std::string& transactional_id, Hooks
     return open_handle(RD_KAFKA_PRODUCER, base,
                        {{"transactional.id", transactional_id},
                         {"enable.idempotence", "true"},
+                        {"allow.auto.create.topics", "false"},
                         {"message.max.bytes", std::to_string(record_room() + kFramingBytes)}},
                        hooks);
 }
@@ -220,7 +221,15 @@ Result<std::int32_t> Cluster::partition_count(std::string_view topic) const {
 }
 
 Status Cluster::check(const Partition& partition) const {
-    VIGIE_TRY_ASSIGN(const std::int32_t count, partition_count(partition.topic));
+    VIGIE_TRY_ASSIGN(std::int32_t count, partition_count(partition.topic));
+    if (partition.index >= count) {
+        // Topics grow while we run.
+        {
+            const std::scoped_lock lock(mutex_);
+            partition_counts_.erase(partition_counts_.find(partition.topic));
+        }
+        VIGIE_TRY_ASSIGN(count, partition_count(partition.topic));
+    }
     if (partition.index < 0 || partition.index >= count) return no_such_partition(partition);
     return {};
 }

@@ -28,6 +28,11 @@ constexpr std::size_t kBulkInlineMax = std::size_t{4} << 20U;
 // In front of the name of a file; those of the changelog begin otherwise (streams/bus.cc).
 constexpr char kBulkFile = 'f';
 
+// What must not be written over.
+std::optional<std::uint8_t> slot_of(const BulkReference& reference) {
+    return reference.partition < 0 ? std::nullopt : std::optional(reference.slot);
+}
+
 }  // namespace
 
 KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscription,
@@ -42,7 +47,8 @@ KafkaConsumer::KafkaConsumer(const Cluster& cluster, const Subscription& subscri
           cluster.metrics.histogram(metrics::kTransactionSeconds, {{"of", group_}})),
       resets_(cluster.metrics.counter(metrics::kRemoved, {{"group", group_}})),
       bulk_written_(cluster.metrics.counter(metrics::kBulkWritten, {{"group", group_}})),
-      bulk_read_(cluster.metrics.counter(metrics::kBulkRead, {{"group", group_}})) {}
+      bulk_read_(cluster.metrics.counter(metrics::kBulkRead, {{"group", group_}})),
+      bulk_failed_(cluster.metrics.counter(metrics::kBulkFailed, {{"group", group_}})) {}
 
 Result<std::unique_ptr<KafkaConsumer>> KafkaConsumer::open(const Cluster& cluster,
                                                            const Subscription& subscription,
@@ -353,38 +359,60 @@ std::string KafkaConsumer::bulk_owner(const Partition& partition) const {
     return fmt::format("{}/{}", cluster_.full_name(group_), to_string(partition));
 }
 
-Partition KafkaConsumer::bulk_partition(const Partition& input) const {
-    return {bulk_topic(group_), input.index % bulk_partitions_};
+Result<Partition> KafkaConsumer::bulk_partition(const Partition& input) {
+    Partition partition{bulk_topic(group_), 0};
+    if (bulk_partitions_ == 0) {
+        VIGIE_TRY_ASSIGN(bulk_partitions_, ensure_compacted_topic(cluster_, partition.topic,
+                                                                  changelog_.partitions()));
+    }
+    partition.index = input.index % bulk_partitions_;
+    return partition;
 }
 
-Status KafkaConsumer::need_bulk_topic() {
-    if (bulk_partitions_ != 0) return {};
-    VIGIE_TRY_ASSIGN(bulk_partitions_,
-                     ensure_compacted_topic(cluster_, bulk_topic(group_), changelog_.partitions()));
-    return {};
+Result<BulkReference> KafkaConsumer::write_bulk_to_kafka(const Partition& input, const Held& held,
+                                                         std::string_view bytes) {
+    VIGIE_TRY_ASSIGN(const Partition to, bulk_partition(input));
+    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(to, Cluster::End::kWritten));
+    BulkReference reference{.file = {},
+                            .partition = to.index,
+                            .slot = static_cast<std::uint8_t>(held.bulk_slot == 0 ? 1 : 0),
+                            .first = range.end,
+                            .bytes = bytes.size(),
+                            .check = crc32c(bytes)};
+    VIGIE_TRY(write_bulk(bytes, input, reference.slot, cluster_.full_name(to.topic), to.index,
+                         [&](const std::vector<Outgoing>& parts) {
+                             return transact(input, held.committed, parts);
+                         }));
+    bulk_written_.add(bytes.size());
+    return reference;
 }
 
 Result<std::string> KafkaConsumer::save_bulk(const Partition& partition, std::string_view bytes) {
-    if (bytes.size() <= kBulkInlineMax) {
-        return Consumer::save_bulk(partition, bytes);
+    if (bytes.size() <= kBulkInlineMax) return Consumer::save_bulk(partition, bytes);
+    VIGIE_TRY_ASSIGN(const Held* const held, held_for_writing(partition));
+    const auto not_written = [&](std::string_view where, const Error& error) {
+        bulk_failed_.add();
+        cluster_.log.error("a snapshot of bulk state has one copy less",
+                           {{"group", group_},
+                            {"partition", to_string(partition)},
+                            {"where", std::string(where)},
+                            {"reason", error.message}});
+    };
+    auto on_kafka = write_bulk_to_kafka(partition, *held, bytes);
+    const bool has_folder = !cluster_.options.state_folder.empty();
+    if (!on_kafka) {
+        // What Kafka does not take (no right, a topic that does not fit) this machine can keep.
+        const ErrorKind kind = on_kafka.error().kind;
+        const bool refused = kind == ErrorKind::kRefused || kind == ErrorKind::kInvalid;
+        if (!refused || !has_folder) return fail(std::move(on_kafka).error());
+        not_written("kafka", on_kafka.error());
     }
-    VIGIE_TRY_ASSIGN(Held* const held, held_for_writing(partition));
-    VIGIE_TRY(need_bulk_topic());
-    BulkReference reference{.file = {},
-                            .slot = static_cast<std::uint8_t>(held->bulk_slot == 0 ? 1 : 0),
-                            .first = 0,
-                            .bytes = bytes.size(),
-                            .check = crc32c(bytes)};
-    const Partition to = bulk_partition(partition);
-    VIGIE_TRY_ASSIGN(const auto range, cluster_.range(to, Cluster::End::kWritten));
-    reference.first = range.end;
-    VIGIE_TRY(write_bulk(bytes, partition, reference.slot, cluster_.full_name(to.topic), to.index,
-                         [&](const std::vector<Outgoing>& parts) {
-                             return transact(partition, held->committed, parts);
-                         }));
-    bulk_written_.add(bytes.size());
-    if (!cluster_.options.state_folder.empty()) {
-        VIGIE_TRY_ASSIGN(reference.file, bulk_files_.save(bulk_owner(partition), bytes));
+    BulkReference reference = on_kafka ? *std::move(on_kafka) : BulkReference{};
+    if (has_folder) {
+        auto file = bulk_files_.save(bulk_owner(partition), bytes);
+        if (!file && reference.partition < 0) return fail(std::move(file).error());
+        if (!file) not_written("state folder", file.error());
+        if (file) reference.file = *std::move(file);
     }
     return encode_bulk_reference(reference);
 }
@@ -395,33 +423,26 @@ Result<std::string> KafkaConsumer::load_bulk(const Partition& partition,
     if (reference.starts_with(kBulkFile)) {
         return bulk_files_.load(bulk_owner(partition), reference.substr(1));
     }
-    const auto on_kafka = decode_bulk_reference(reference);
-    if (!on_kafka) return Consumer::load_bulk(partition, reference);
+    const auto known = decode_bulk_reference(reference);
+    if (!known) return Consumer::load_bulk(partition, reference);
     VIGIE_TRY_ASSIGN(Held* const held, held_for_writing(partition));
-    held->bulk_slot = on_kafka->slot;
-    if (!cluster_.options.state_folder.empty() && !on_kafka->file.empty()) {
-        auto here = bulk_files_.load(bulk_owner(partition), on_kafka->file);
-        if (here) return here;
+    held->bulk_slot = slot_of(*known);
+    if (!cluster_.options.state_folder.empty() && !known->file.empty()) {
+        auto here = bulk_files_.load(bulk_owner(partition), known->file);
+        if (here || known->partition < 0) return here;
     }
-    VIGIE_TRY(need_bulk_topic());
-    const Partition from = bulk_partition(partition);
-    cluster_.log.info("reading a snapshot from Kafka",
-                      {{"group", group_},
-                       {"partition", to_string(partition)},
-                       {"from", to_string(from)},
-                       {"bytes", std::to_string(on_kafka->bytes)}});
-    auto bytes = read_bulk(cluster_, from, partition, *on_kafka);
+    auto bytes = read_bulk(cluster_, group_, partition, *known);
     if (bytes) bulk_read_.add(bytes->size());
     return bytes;
 }
 
 void KafkaConsumer::keep_bulk(const Partition& partition, std::string_view reference) {
-    const auto on_kafka = decode_bulk_reference(reference);
+    const auto known = decode_bulk_reference(reference);
     if (const auto held = held_.find(partition); held != held_.end()) {
-        held->second.bulk_slot = on_kafka ? std::optional(on_kafka->slot) : std::nullopt;
+        held->second.bulk_slot = known ? slot_of(*known) : std::nullopt;
     }
     if (cluster_.options.state_folder.empty()) return;
-    bulk_files_.keep(bulk_owner(partition), on_kafka ? on_kafka->file : std::string{});
+    bulk_files_.keep(bulk_owner(partition), known ? known->file : std::string{});
 }
 
 // Nothing was written, or it is unknown: then only a new consumer may go on.

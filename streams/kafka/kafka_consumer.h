@@ -31,7 +31,7 @@ public:
     Result<Offset> position(const Partition& partition) const override;
     Status commit(Step step) override;
     // A large snapshot goes to the group's bulk topic, where every machine finds it, and into the
-    // state folder, where this one finds it sooner.
+    // state folder, where this one finds it sooner. One of the two is enough.
     Result<std::string> save_bulk(const Partition& partition, std::string_view bytes) override;
     Result<std::string> load_bulk(const Partition& partition, std::string_view reference) override;
     void keep_bulk(const Partition& partition, std::string_view reference) override;
@@ -65,12 +65,15 @@ private:
     // kUnavailable after a failure, kConflict when it is not assigned.
     Result<Held*> held_for_writing(const Partition& input);
     std::unexpected<Error> not_ours(const Partition& input) const;
-    Status need_bulk_topic();
+    // The partition of the bulk topic for this input; the topic is created when it is missing.
+    Result<Partition> bulk_partition(const Partition& input);
+    // A reference without a file.
+    Result<BulkReference> write_bulk_to_kafka(const Partition& input, const Held& held,
+                                              std::string_view bytes);
     Status after_failure(Error error);
     bool is_member() const;
     Partition partition_of(const rd_kafka_message_t& message) const;
     std::string bulk_owner(const Partition& partition) const;
-    Partition bulk_partition(const Partition& input) const;
 
     const Cluster& cluster_;
     const std::string group_;
@@ -83,6 +86,7 @@ private:
     Counter& resets_;
     Counter& bulk_written_;
     Counter& bulk_read_;
+    Counter& bulk_failed_;
     std::int32_t bulk_partitions_ = 0;  // Of the bulk topic; 0 until it is needed.
     std::map<Partition, Held> held_;
     std::vector<Record> batch_;  // What the poll under way has gathered.

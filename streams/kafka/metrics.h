@@ -38,10 +38,13 @@ inline constexpr MetricName kCheckpointsUnused{
     "vigie_streams_kafka_checkpoints_unused_total",
     "Partitions whose state had no checkpoint to be trusted, and was read from the whole "
     "changelog."};
-// These two: label `group`.
+// These three: label `group`.
 inline constexpr MetricName kBulkWritten{
     "vigie_streams_kafka_bulk_written_bytes_total",
     "Bytes of snapshots of bulk state that were too large for the changelog."};
+inline constexpr MetricName kBulkFailed{
+    "vigie_streams_kafka_bulk_failures_total",
+    "Snapshots of bulk state that Kafka or the state folder did not take: the other has them."};
 inline constexpr MetricName kBulkRead{
     "vigie_streams_kafka_bulk_read_bytes_total",
     "Bytes of such snapshots that were read because no file of this machine had them."};

@@ -1,11 +1,12 @@
 // Bulk state on Kafka: where its large snapshots lie, and who may write them.
 #include <charconv>
-#include <filesystem>
+#include <fstream>
 
 #include <catch2/catch.hpp>
 
 #include "streams/kafka/bulk_topic.h"
 #include "streams/kafka/metrics.h"
+#include "streams/runtime.h"
 #include "streams/worker.h"
 #include "tests/broker/life.h"
 
@@ -179,6 +180,96 @@ TEST_CASE("kafka: who lost the partition cannot write a snapshot over the new ow
     REQUIRE_FALSE(stale.has_value());
     CHECK(stale.error().kind == ErrorKind::kConflict);
     CHECK((*new_owner.member->load_bulk(kIn, *second) == ours));
+}
+
+TEST_CASE("kafka: a topic that does not take snapshots costs the copy on Kafka, not the stage",
+          "[broker]") {
+    KafkaHarness harness;
+    const TempFolder here;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    // Somebody made it, and did not read what it must be.
+    const std::vector<TopicOptions> theirs{{.name = kafka::bulk_topic("g"), .partitions = 1}};
+    REQUIRE(harness.bus().ensure_topics(theirs).has_value());
+    Life life(on_machine(harness, here));
+    REQUIRE(
+        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    const std::string bytes(kLarge, 'a');
+    const auto saved = life.member->save_bulk(kIn, bytes);
+    REQUIRE(saved.has_value());
+    CHECK(life.count(metrics::kBulkFailed) == 1);
+    CHECK((*life.member->load_bulk(kIn, *saved) == bytes));
+    auto elsewhere = *kafka::decode_bulk_reference(*saved);
+    CHECK(elsewhere.partition == -1);
+    elsewhere.file += "0";
+    const auto missing = life.member->load_bulk(kIn, kafka::encode_bulk_reference(elsewhere));
+    CHECK(missing.error().kind == ErrorKind::kInvalid);
+}
+
+TEST_CASE("kafka: a state folder that takes no file costs that copy, not the stage", "[broker]") {
+    KafkaHarness harness;
+    const TempFolder here;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    // A file where the folder should be.
+    std::ofstream(here.path() + "/bulk") << "in the way";
+    Life life(on_machine(harness, here));
+    REQUIRE(
+        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    const std::string bytes(kLarge, 'a');
+    const auto saved = life.member->save_bulk(kIn, bytes);
+    REQUIRE(saved.has_value());
+    CHECK(life.count(metrics::kBulkFailed) == 1);
+    CHECK((*life.member->load_bulk(kIn, *saved) == bytes));
+}
+
+TEST_CASE(
+    "kafka: inputs that share a partition of the bulk topic keep their snapshots, also when "
+    "brokers compact it",
+    "[broker]") {
+    KafkaHarness harness;
+    auto options = harness.options();
+    options.state_folder.clear();
+    REQUIRE(make_topics(harness.bus()).has_value());
+    harness.open(options);
+    const Partition other{"out", 0};
+    TestListener listener;
+    const auto member = *harness.bus().subscribe({"g", {"in", "out"}}, listener);
+    REQUIRE(poll_until<KafkaHarness>({member.get()}, [&] { return listener.assigned == 2; }));
+    const auto save = [&](const Partition& input, char what) {
+        auto saved = member->save_bulk(input, std::string(kLarge, what));
+        if (!saved) FAIL(saved.error().message);
+        member->keep_bulk(input, *saved);
+        return *saved;
+    };
+    save(kIn, 'a');
+    harness.compact_soon(kafka::bulk_topic("g"));
+    save(other, 'b');
+    save(kIn, 'c');
+    save(other, 'd');
+    const std::string one = save(kIn, 'e');
+    const std::string two = save(other, 'f');
+    const Partition bulk{kafka::bulk_topic("g"), 0};
+    // Each snapshot is 12 records and a mark; of the older ones compaction leaves two slots each.
+    const Waiting waiting(KafkaHarness::kPatience);
+    const auto kept = [&] { return records_on(harness.bus(), bulk.topic).size(); };
+    while (kept() > 48 && !waiting.over()) wait_for(100ms, {});
+    CHECK(kept() <= 48);
+    CHECK((*member->load_bulk(kIn, one) == std::string(kLarge, 'e')));
+    CHECK((*member->load_bulk(other, two) == std::string(kLarge, 'f')));
+}
+
+TEST_CASE("kafka: a snapshot that an older Vigie left as a file is still read", "[broker]") {
+    KafkaHarness harness;
+    const TempFolder here;
+    REQUIRE(make_topics(harness.bus()).has_value());
+    const Life life(on_machine(harness, here));
+    REQUIRE(
+        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    const std::string bytes(kLarge, 'a');
+    const auto saved = life.member->save_bulk(kIn, bytes);
+    REQUIRE(saved.has_value());
+    const std::string file = kafka::decode_bulk_reference(*saved)->file;
+    CHECK((*life.member->load_bulk(kIn, "f" + file) == bytes));
+    CHECK(life.member->load_bulk(kIn, "f" + file + "0").error().kind == ErrorKind::kInvalid);
 }
 
 }  // namespace vigie::streams

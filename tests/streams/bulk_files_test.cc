@@ -39,6 +39,36 @@ TEST_CASE("bulk files: what was saved is read again, by another one too", "[stre
     CHECK(f.files.load("other/in/3", *empty)->empty());
 }
 
+TEST_CASE("bulk files: any length comes back, around blocks and beyond several", "[streams]") {
+    Fixture f;
+    constexpr std::size_t kBlock = std::size_t{1} << 20U;
+    for (const std::size_t size : {std::size_t{4075}, std::size_t{4076}, std::size_t{4077},
+                                   kBlock - 21, kBlock - 20, kBlock, 3 * kBlock + 1}) {
+        std::string bytes(size, '\0');
+        for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 31 >> 7U);
+        for (const bool sync : {false, true}) {
+            BulkFiles files(f.folder, sync);
+            const auto name = files.save(kOwner, bytes);
+            REQUIRE(name);
+            CHECK((*files.load(kOwner, *name) == bytes));
+            CHECK(std::filesystem::file_size(f.folder + "/" + *name) == size + 20);
+        }
+    }
+}
+
+TEST_CASE("bulk files: a file that cannot be read says nothing of what it holds", "[streams]") {
+    Fixture f;
+    const auto name = *f.files.save(kOwner, "bytes");
+    const std::string path = f.folder + "/" + name;
+    std::filesystem::remove(path);
+    CHECK(f.files.load(kOwner, name).error().kind == ErrorKind::kInvalid);
+    std::filesystem::create_symlink(path, path);  // A loop.
+    const auto loaded = f.files.load(kOwner, name);
+    REQUIRE_FALSE(loaded.has_value());
+    CHECK(loaded.error().kind == ErrorKind::kUnavailable);
+    CHECK(loaded.error().message.find(path) != std::string::npos);
+}
+
 TEST_CASE("bulk files: another folder's file of the same number is not taken for this one",
           "[streams]") {
     Fixture here;

@@ -125,6 +125,7 @@ TEST_CASE("bulk: a snapshot is also due by event time, changes and bytes", "[str
                 }
                 Status on_timer(std::string_view, EventTime, Context&) override { return {}; }
                 bool has_bulk_state() const override { return true; }
+                std::string snapshot() const override { return std::string(50, 's'); }
                 Status restore(std::string_view) override { return {}; }
             };
             return std::make_unique<Writing>();
@@ -137,6 +138,14 @@ TEST_CASE("bulk: a snapshot is also due by event time, changes and bytes", "[str
     // Records come every 3 s: the sixth is 15 s after the first.
     CHECK(position_with([](Worker::Options& o) { o.snapshot_interval = 15s; }) == 6);
     CHECK(position_with([](Worker::Options& o) { o.snapshot_changes_max = 7; }) == 7);
+    CHECK(position_with([](Worker::Options& o) { o.snapshot_records = 3; }) == 9);
+    // The first one is as long as two that are cheap: from then on it takes nine records, not
+    // three.
+    const auto large = [](Worker::Options& o) {
+        o.snapshot_records = 3;
+        o.snapshot_bytes_cheap = 25;
+    };
+    CHECK(position_with(large) == 3);
     CHECK(position_with([](Worker::Options& o) { o.snapshot_bytes_max = 12 * 8; }) == 8);
 }
 
