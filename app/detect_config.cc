@@ -172,6 +172,9 @@ void read_logs(Section& section, detectors::LogOptions& options) {
     options.end_after = section.seconds("end_after", options.end_after);
     options.idle_after = section.seconds("idle_after", options.idle_after);
     if (section.has("masks")) options.masks = section.texts("masks");
+    if (section.has("session_attributes")) {
+        options.session_attributes = section.texts("session_attributes");
+    }
     read_count(section, "tokens_max", options.tokens_max, 1, 1000);
     read_count(section, "line_bytes_max", options.line_bytes_max, 16, 1 << 20);
     read_count(section, "services_max", options.services_max);

@@ -35,6 +35,10 @@ struct LogOptions {
 
     // Template mining.
     std::vector<std::string> masks;  // Globs; words that they match are taken as variables.
+    // The attributes of a record without a trace id that say what its line is part of; the first
+    // that it has counts. session.id is OpenTelemetry's, the others are what people write.
+    std::vector<std::string> session_attributes = {
+        "session.id", "request.id", "request_id", "http.request.id", "requestId", "correlation_id"};
     std::size_t services_max = 500;
     std::size_t templates_per_service_max = 500;  // Then the oldest are forgotten.
     std::size_t tokens_max = 128;                 // The rest of a line is one variable;
@@ -46,8 +50,8 @@ struct LogOptions {
 };
 
 // Learns the templates of each service's log lines, how often each comes, which numbers and texts
-// it carries and which follows which in a trace, and reports, at most once for each service and
-// window, with up to 5 example lines as received and cut:
+// it carries and which follows which in a trace or session, and reports, at most once for each
+// service and window, with up to 5 example lines as received and cut:
 //
 // - "logs.new": a template never seen before, at once when its record says a severity at or above
 //   `new_severity_min`, else when it came three times in five minutes at a service that has
@@ -56,7 +60,8 @@ struct LogOptions {
 // - "logs.rate": lines of one template that are far more than usual, or far fewer, or none;
 // - "logs.values": a number in the lines of one template that is a decade from where it was, or a
 //   text that is new where only a few are known;
-// - "logs.sequence": traces in which one template follows another that it hardly ever follows.
+// - "logs.sequence": traces or sessions in which one template follows another that it hardly ever
+// follows.
 //
 // The last three are judged in steps of six windows, after 180 of them. A line without a severity
 // is judged by the level word it begins with. Templates that had to make room are counted

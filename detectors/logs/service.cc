@@ -32,6 +32,17 @@ constexpr std::chrono::hours kAlarmHalf{12};
 constexpr std::array<std::string_view, 5> kDetectors{"logs.errors", "logs.new", "logs.sequence",
                                                      "logs.values", "logs.rate"};
 
+// What the line is part of; empty when nothing says so.
+std::string_view session_of(const schemas::LogRecord& record, const LogOptions& options) {
+    if (!record.trace_id.empty()) return record.trace_id;
+    for (const std::string& name : options.session_attributes) {
+        const auto found =
+            std::ranges::find(record.attributes, name, &schemas::Labels::value_type::first);
+        if (found != record.attributes.end()) return found->second;
+    }
+    return {};
+}
+
 }  // namespace
 
 LogService::LogService(EntityId entity, EventTime at, const LogOptions& options)
@@ -75,8 +86,8 @@ std::size_t LogService::take(const schemas::LogRecord& record, LogTally& tally,
     for (const auto& each : gone) novel_.erase(each.id);
     shape_.follow(aliases);
     shape_.forget(gone);
-    const auto seen = shape_.add(
-        {match.id, match.added, true, record.at, line, record.trace_id, miner_.tokens()});
+    const auto seen = shape_.add({match.id, match.added, true, record.at, line,
+                                  session_of(record, options), miner_.tokens()});
     const bool is_warm = warm(record.at, options);
     // What a line says of itself is a hint; what its sender says is worth an alert at once.
     if (match.added && record.severity >= options.new_severity_min && is_warm) {
@@ -274,8 +285,9 @@ void LogService::describe(const LogOddity& odd, const LogOptions& options,
     found.expected = odd.expected;
     found.upper = odd.limit;
     if (odd.kind == LogOddity::Kind::kSequence) {
-        found.reason = fmt::format("{} traces went an order of lines hardly ever seen, in {}",
-                                   odd.observed, span);
+        found.reason =
+            fmt::format("{} traces or sessions went an order of lines hardly ever seen, in {}",
+                        odd.observed, span);
     } else if (odd.kind == LogOddity::Kind::kRate) {
         found.unit = "1/s";
         found.observed = odd.observed / seconds;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
@@ -23,9 +25,13 @@ public:
         detector = *make_log_detector(options);
     }
 
-    void write(std::string body, const std::string& trace = "") {
+    void write(std::string body, const std::string& trace = "", const std::string& session = "") {
         schemas::LogRecord record = line("shop", at(now), 9, std::move(body));
         record.trace_id = trace;
+        if (!session.empty()) {
+            record.attributes.emplace_back("request_id", session);
+            std::ranges::sort(record.attributes);
+        }
         detector->observe(std::vector<schemas::LogRecord>{record}, out);
     }
 
@@ -159,14 +165,18 @@ TEST_CASE("log shape: a text that is new where few are known is told", "[detecto
           "'moon' was never seen before in: cart is kept in zone=<*>");
 }
 
-TEST_CASE("log shape: traces that leave the usual order are told", "[detectors]") {
+TEST_CASE("log shape: traces and sessions that leave the usual order are told", "[detectors]") {
+    const bool by_trace = GENERATE(true, false);
     Service service;
-    int trace = 0;
+    int count = 0;
     const auto request = [&](bool paid) {
-        const std::string id = fmt::format("t{}", trace++);
-        service.write("request came in", id);
-        if (paid) service.write("payment was taken", id);
-        service.write("request was answered", id);
+        const std::string id = fmt::format("t{}", count++);
+        const auto write = [&](const char* body) {
+            service.write(body, by_trace ? id : "", by_trace ? "" : id);
+        };
+        write("request came in");
+        if (paid) write("payment was taken");
+        write("request was answered");
     };
     for (int i = 0; i < kLearned / 4; ++i) {
         request(true);
