@@ -27,6 +27,7 @@ struct Arguments {
     std::string state;
     int limit = 100;
     std::string id;
+    std::vector<std::string> files;
     std::string token_file;
     DecideCommand decide;
     std::string data;
@@ -329,6 +330,11 @@ void add_import(CLI::App& app, Arguments& arguments) {
     alertmanager.add_option("file", arguments.config, "alertmanager.yml")->required();
     alertmanager.callback([&arguments] {
         arguments.run = [&arguments] { return run_import_alertmanager(arguments.config); };
+    });
+    CLI::App& rules = *import.add_subcommand("prometheus-rules", "Rule files of Prometheus");
+    rules.add_option("files", arguments.files, "Rule files")->required();
+    rules.callback([&arguments] {
+        arguments.run = [&arguments] { return run_import_prometheus_rules(arguments.files); };
     });
 }
 

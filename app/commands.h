@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/api_client.h"
 #include "app/log_access.h"
@@ -75,6 +76,10 @@ int run_detector_logs(const DetectorLogsCommand& command);
 
 // Prints what an alertmanager.yml becomes here; 1 when a part of it cannot be expressed.
 int run_import_alertmanager(const std::string& file);
+
+// Prints what the alerting rules of Prometheus rule files become here, as one list; 1 when one of
+// them cannot be expressed.
+int run_import_prometheus_rules(const std::vector<std::string>& files);
 
 int run_check_config(const std::string& file);
 int run_serve(const std::string& file);  // "": defaults

@@ -4,7 +4,8 @@ add_library(fuzz_configuration STATIC ${app}/act_stage.cc ${app}/bus_config.cc $
   ${app}/detect_config.cc ${app}/ingest_config.cc ${app}/notify_stage.cc ${app}/outward.cc ${app}/outward_config.cc
   ${app}/policy_config.cc ${app}/section.cc ${app}/yaml.cc
   ${CMAKE_BINARY_DIR}/generated/runbooks_embedded.cc)
-target_link_libraries(fuzz_configuration PUBLIC vigie_streams_kafka vigie_detectors
+target_link_libraries(fuzz_configuration PUBLIC vigie_streams_kafka vigie_detectors vigie_detectors_logs
+  vigie_detectors_rules vigie_detectors_traces
   vigie_responders_agent vigie_ingest vigie_responders_actions vigie_responders_notify yaml-cpp)
 foreach(name yaml runbook config)
   vigie_fuzz(${name} fuzz_configuration)

@@ -1,8 +1,6 @@
-#include "detectors/trace_edges.h"
+#include "detectors/traces/trace_edges.h"
 
 #include <algorithm>
-
-#include <fmt/format.h>
 
 namespace vigie::detectors {
 
@@ -19,14 +17,14 @@ bool is_this_machine(std::string_view host) {
     return host == "localhost" || host.starts_with("127.") || host == "::1" || host == "[::1]";
 }
 
-std::uint64_t hash_of(std::string_view trace, std::string_view span) {
+}  // namespace
+
+std::uint64_t hash_of_span(std::string_view trace, std::string_view span) {
     std::string bytes(trace);
     bytes += '/';
     bytes += span;
     return fnv1a64(bytes);
 }
-
-}  // namespace
 
 EntityId callee_of(const schemas::Span& span) {
     if (const auto peer = label(span.attributes, "peer.service"); !peer.empty()) {
@@ -57,12 +55,13 @@ std::uint32_t TraceEdges::intern(const EntityId& service) {
 
 bool TraceEdges::learn(const schemas::Span& span, const EntityId& service, Findings& out) {
     if (span.span_id.empty()) return true;
-    const std::uint64_t key = hash_of(span.trace_id, span.span_id);
+    const std::uint64_t key = hash_of_span(span.trace_id, span.span_id);
     if (services_.size() >= edges_max_ && !service_numbers_.contains(service.value)) {
         ++refused_;
         return true;
     }
     const std::uint32_t number = intern(service);
+    map_.saw_service(service.value, span.end);
     if (!seen_.emplace(key, number).second) return false;
     seen_order_.push_back(key);
     if (seen_order_.size() > spans_max_) {
@@ -71,14 +70,14 @@ bool TraceEdges::learn(const schemas::Span& span, const EntityId& service, Findi
     }
     if (const auto children = waiting_.find(key); children != waiting_.end()) {
         for (const std::uint32_t child : children->second) {
-            learn_edge(service, EntityId{services_[child]}, span.end, out);
+            map_.learn(service, EntityId{services_[child]}, span.end, out);
         }
         waiting_.erase(children);
     }
     if (span.parent_id.empty()) return true;
-    const std::uint64_t parent = hash_of(span.trace_id, span.parent_id);
+    const std::uint64_t parent = hash_of_span(span.trace_id, span.parent_id);
     if (const auto found = seen_.find(parent); found != seen_.end()) {
-        learn_edge(EntityId{services_[found->second]}, service, span.end, out);
+        map_.learn(EntityId{services_[found->second]}, service, span.end, out);
         return true;
     }
     // The parent ends after its child, so it usually comes later.
@@ -91,24 +90,9 @@ bool TraceEdges::learn(const schemas::Span& span, const EntityId& service, Findi
     return true;
 }
 
-void TraceEdges::learn_edge(const EntityId& caller, const EntityId& callee, EventTime at,
-                            Findings& out) {
-    if (caller.empty() || callee.empty() || caller == callee) return;
-    std::pair<std::string, std::string> edge{caller.value, callee.value};
-    if (edges_.contains(edge)) return;
-    if (edges_.size() >= edges_max_) {
-        ++refused_;
-        return;
-    }
-    edges_.insert(std::move(edge));
-    schemas::Change change;
-    change.kind = schemas::ChangeKind::kTopology;
-    change.key = fmt::format("topology:{}->{}", caller.value, callee.value);
-    change.entity = caller;
-    change.peer = callee;
-    change.summary = fmt::format("{} calls {}", caller.value, callee.value);
-    change.at = at;
-    out.topology.push_back(std::move(change));
+std::optional<std::uint32_t> TraceEdges::number_of(const EntityId& service) const {
+    const auto found = service_numbers_.find(service.value);
+    return found == service_numbers_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void TraceEdges::save(Encoder& out) const {
@@ -130,14 +114,10 @@ void TraceEdges::save(Encoder& out) const {
         out.u64(children.size());
         for (const std::uint32_t child : children) out.u64(child);
     }
-    out.u64(edges_.size());
-    for (const auto& [caller, callee] : edges_) {
-        out.text(caller);
-        out.text(callee);
-    }
+    map_.save(out);
 }
 
-void TraceEdges::load(Decoder& in) {
+void TraceEdges::load(Decoder& in, bool names_only) {
     const auto service = [&in, this] {
         const std::uint64_t number = in.u64();
         if (number >= services_.size()) in.set_failed();
@@ -161,9 +141,10 @@ void TraceEdges::load(Decoder& in) {
         auto& children = waiting_[in.u64()];
         for (std::size_t each = in.count(1); each > 0; --each) children.push_back(service());
     }
-    for (std::size_t left = in.count(2); left > 0; --left) {
-        std::string caller = in.text();
-        edges_.emplace(std::move(caller), in.text());
+    if (names_only) {
+        map_.load_names(in);
+    } else {
+        map_.load(in);
     }
 }
 

@@ -6,7 +6,7 @@
 #include "core/time.h"
 #include "detectors/codec.h"
 #include "detectors/phase.h"
-#include "detectors/rule_value.h"
+#include "detectors/rules/rule_value.h"
 
 namespace vigie::detectors {
 

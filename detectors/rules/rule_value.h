@@ -9,7 +9,7 @@
 #include "core/id.h"
 #include "core/time.h"
 #include "detectors/match.h"
-#include "detectors/rules.h"
+#include "detectors/rules/rules.h"
 #include "schemas/telemetry.h"
 
 // What a selection says of a group of series at one moment.
@@ -30,6 +30,9 @@ struct RuleSeries {
     EventTime last_at;             // Newest point or staleness marker.
     EventTime value_at;            // Newest point.
     bool ended = false;            // A staleness marker came after the newest point.
+    // By the rules that select it; not saved.
+    EventClock::duration keep{0};  // How long its points are needed.
+    bool counts = true;            // Only its increase is asked for.
 };
 
 // A selection ready to be matched.

@@ -1,4 +1,4 @@
-#include "detectors/rule_state.h"
+#include "detectors/rules/rule_state.h"
 
 #include <cmath>
 #include <utility>

@@ -1,7 +1,8 @@
-#include "detectors/rules.h"
+#include "detectors/rules/rules.h"
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 #include <set>
 #include <tuple>
@@ -10,9 +11,10 @@
 #include <fmt/format.h>
 
 #include "detectors/option_check.h"
-#include "detectors/rule_finding.h"
-#include "detectors/rule_state.h"
-#include "detectors/rule_value.h"
+#include "detectors/rules/rule_condition.h"
+#include "detectors/rules/rule_finding.h"
+#include "detectors/rules/rule_state.h"
+#include "detectors/rules/rule_value.h"
 #include "detectors/words.h"
 
 namespace vigie::detectors {
@@ -23,72 +25,65 @@ using schemas::Point;
 using schemas::TimeSeries;
 
 constexpr char kVersion = '2';
-constexpr std::size_t kGroupBytesMax = 300;
 constexpr std::chrono::hours kAheadMax{1};
 constexpr std::chrono::seconds kSweepEvery{10};
 constexpr EventTime kNever = event_time_from_micros(-62'100'000'000'000'000);
 
-using Group = std::vector<const RuleSeries*>;  // By key, ascending.
-using Groups = std::map<std::string, Group, std::less<>>;
-
-struct CompiledRule {
-    Rule rule;
-    CompiledSelection selection;
-    std::optional<CompiledSelection> divide_by;
-    // Which series there are; rebuilt from the series after load().
-    Groups groups;
-    Groups divide_groups;
-};
-
-Result<CompiledRule> compile_rule(const Rule& rule) {
-    const std::string name = fmt::format("rule '{}'", rule.name);
-    OptionCheck check(name);
-    check.require(!rule.name.empty(), "a rule needs a name");
-    check.require(std::isfinite(rule.threshold), "threshold is not a number");
-    check.require(std::isfinite(rule.divide_min) && rule.divide_min >= 0,
-                  "divide_min must not be negative");
-    check.span("for", rule.hold, std::chrono::milliseconds{0});
-    check.span("keep_firing_for", rule.keep_firing, std::chrono::milliseconds{0});
-    check.require(!rule.divide_by || rule.selection.aggregation != Aggregation::kAge,
-                  "an age cannot be divided");
-    VIGIE_TRY(check.status());
-    auto selection = compile(rule.selection);
-    if (!selection) return fail(std::move(selection).error().in(name));
-    CompiledRule compiled{rule, *std::move(selection), std::nullopt, {}, {}};
-    if (!rule.divide_by) return compiled;
-    auto divide_by = compile(*rule.divide_by);
-    if (!divide_by) return fail(std::move(divide_by).error().in(name + ": divide_by"));
-    compiled.divide_by = *std::move(divide_by);
-    return compiled;
-}
-
-std::string group_of(const Rule& rule, const RuleSeries& series) {
-    if (rule.group_by.empty()) return cut(series.entity.value, kGroupBytesMax);
-    std::string text;
-    for (const auto& name : rule.group_by) {
-        if (!text.empty()) text += ',';
-        text += fmt::format("{}={}", name, schemas::label(series.labels, name));
+// A rule stands behind those it asks for. kInvalid for one that is not there, and for a circle.
+Result<std::vector<Condition>> in_order_of_needs(std::vector<Condition> rules) {
+    std::set<std::string> names;
+    for (const Condition& rule : rules) names.insert(rule.rule().name);
+    std::vector<Condition> ordered;
+    std::set<std::string> done;
+    while (!rules.empty()) {
+        std::vector<Condition> left;
+        for (Condition& rule : rules) {
+            bool ready = true;
+            for (const auto& need : rule.needs()) {
+                if (!names.contains(need)) {
+                    return fail(ErrorKind::kInvalid,
+                                fmt::format("rule '{}': there is no rule '{}'", rule.rule().name, need));
+                }
+                ready = ready && done.contains(need);
+            }
+            if (ready) done.insert(rule.rule().name);
+            (ready ? ordered : left).push_back(std::move(rule));
+        }
+        if (left.size() == rules.size()) {
+            return fail(ErrorKind::kInvalid, fmt::format("rule '{}': asks for itself, by way of "
+                                                         "parent, all_of, any_of or none_of",
+                                                         left.front().rule().name));
+        }
+        rules = std::move(left);
     }
-    return cut(text, kGroupBytesMax);
+    return ordered;
 }
 
-void insert_sorted(Group& group, const RuleSeries& series) {
-    const auto at = std::ranges::lower_bound(group, series.key, {},
-                                             [](const RuleSeries* each) { return each->key; });
-    group.insert(at, &series);
+// Makes room in a series of which only the increase counts: every second point of its older half
+// goes, but for those at a reset. No increase changes but at the ends of a window. False when
+// that makes no room.
+bool thin(RuleSeries& series) {
+    if (!series.counts) return false;
+    auto& points = series.points;
+    const std::size_t half = points.size() / 2;
+    std::deque<RulePoint> kept;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        const bool inner = i > 0 && i < half && i % 2 == 1;
+        const bool rises = inner && points[i - 1].value <= points[i].value &&
+                           points[i].value <= points[i + 1].value;
+        if (!rises) kept.push_back(points[i]);
+    }
+    if (kept.size() == points.size()) return false;
+    points = std::move(kept);
+    return true;
 }
 
 class RuleDetector final : public Detector {
 public:
-    RuleDetector(RuleOptions options, std::vector<CompiledRule> rules)
+    RuleDetector(RuleOptions options, std::vector<Condition> rules)
         : options_(std::move(options)), rules_(std::move(rules)) {
-        const auto note = [this](const CompiledSelection& selection) {
-            metrics_.insert(selection.metric);
-            window_max_ = std::max<EventClock::duration>(window_max_, selection.selection.window);
-        };
-        for (const CompiledRule& rule : rules_) {
-            note(rule.selection);
-            if (rule.divide_by) note(*rule.divide_by);
+        for (const Condition& rule : rules_) {
+            metrics_.insert(rule.metrics().begin(), rule.metrics().end());
         }
     }
 
@@ -109,10 +104,11 @@ public:
         now_ = now;
         has_now_ = true;
         if (evaluated_ && now_ - evaluated_at_ < options_.evaluate_every) return;
+        const EventTime before = evaluated_ ? evaluated_at_ : kNever;
         evaluated_ = true;
         evaluated_at_ = now_;
         if (now_ - swept_at_ >= kSweepEvery) sweep();
-        for (CompiledRule& rule : rules_) evaluate(rule, out);
+        for (const Condition& rule : rules_) evaluate(rule, before, out);
         silence_removed_rules(out);
     }
 
@@ -127,15 +123,14 @@ public:
 
 private:
     using SeriesMap = std::map<std::string, RuleSeries, std::less<>>;
-    using States = std::map<std::string, std::map<std::string, GroupState>>;  // By rule and group.
+    using States = std::map<std::string, GroupStates>;  // By rule and group.
 
     RuleSeries* find_or_add(const TimeSeries& input) {
         std::string key = schemas::to_string(input.metric, input.labels);
         const auto found = series_.find(key);
         if (found != series_.end()) return &found->second;
-        const bool wanted = std::ranges::any_of(rules_, [&input](const CompiledRule& rule) {
-            return rule.selection.selects(input.metric, input.labels) ||
-                   (rule.divide_by && rule.divide_by->selects(input.metric, input.labels));
+        const bool wanted = std::ranges::any_of(rules_, [&input](const Condition& rule) {
+            return rule.selects(input.metric, input.labels);
         });
         if (!wanted) return nullptr;
         if (series_.size() >= options_.series_max) {
@@ -153,23 +148,15 @@ private:
         return &series;
     }
 
-    void index(const RuleSeries& series) {
-        for (CompiledRule& rule : rules_) {
-            if (rule.selection.selects(series.metric, series.labels)) {
-                insert_sorted(rule.groups[group_of(rule.rule, series)], series);
-            }
-            if (rule.divide_by && rule.divide_by->selects(series.metric, series.labels)) {
-                insert_sorted(rule.divide_groups[group_of(rule.rule, series)], series);
-            }
-        }
+    void index(RuleSeries& series) {
+        series.keep = {};
+        series.counts = true;
+        for (Condition& rule : rules_) rule.index(series);
     }
 
     void rebuild_index() {
-        for (CompiledRule& rule : rules_) {
-            rule.groups.clear();
-            rule.divide_groups.clear();
-        }
-        for (const auto& [key, series] : series_) index(series);
+        for (Condition& rule : rules_) rule.clear_index();
+        for (auto& [key, series] : series_) index(series);
     }
 
     void take(RuleSeries& series, const Point& point) {
@@ -186,10 +173,10 @@ private:
             series.last_at = series.value_at = point.at;
             series.ended = false;
             series.points.push_back({point.at, point.value});
-            while (series.points.front().at <= point.at - window_max_ - kAheadMax) {
+            while (series.points.front().at <= point.at - series.keep - kAheadMax) {
                 series.points.pop_front();
             }
-            if (series.points.size() > options_.points_per_series_max) {
+            if (series.points.size() > options_.points_per_series_max && !thin(series)) {
                 series.points.pop_front();
                 ++counts_.dropped["points_per_series_max"];
             }
@@ -201,7 +188,7 @@ private:
         swept_at_ = now_;
         for (auto& [key, series] : series_) {
             auto& points = series.points;
-            while (!points.empty() && points.front().at <= now_ - window_max_) points.pop_front();
+            while (!points.empty() && points.front().at <= now_ - series.keep) points.pop_front();
         }
         const std::size_t removed = std::erase_if(series_, [this](const auto& each) {
             const RuleSeries& series = each.second;
@@ -232,93 +219,86 @@ private:
     }
 
     bool has_age_rule(const RuleSeries& series) const {
-        return std::ranges::any_of(rules_, [&series](const CompiledRule& rule) {
-            return rule.rule.selection.aggregation == Aggregation::kAge &&
-                   rule.selection.selects(series.metric, series.labels);
+        return std::ranges::any_of(rules_, [&series](const Condition& rule) {
+            return rule.is_age() && rule.selects(series.metric, series.labels);
         });
     }
 
-    std::optional<double> value_of_group(const CompiledRule& rule, const std::string& name,
-                                         const Group& group) const {
-        const Moment moment{now_, watching_since_, rule.rule.comparison, rule.rule.threshold};
-        auto value = value_of(rule.selection.selection, group, moment);
-        if (!rule.divide_by) return value;
-        // Nothing of a part of what there is, is none of it: nobody counts errors before the first.
-        if (!value && rule.selection.metric == rule.divide_by->metric) value = 0;
-        if (!value) return value;
-        const auto found = rule.divide_groups.find(name);
-        if (found == rule.divide_groups.end()) return std::nullopt;
-        const auto by = value_of(rule.divide_by->selection, found->second, moment);
-        if (!by || *by == 0 || *by < rule.rule.divide_min) return std::nullopt;
-        const double ratio = *value / *by;
-        return std::isfinite(ratio) ? std::optional(ratio) : std::nullopt;
-    }
-
-    // The newest point that a value of the group can come from.
-    static EventTime newest_of(const CompiledRule& rule, const std::string& name,
-                               const Group& group) {
-        EventTime newest = kNever;
-        const auto look = [&newest](const Group& at) {
-            for (const RuleSeries* series : at) {
-                if (!series->points.empty()) newest = std::max(newest, series->points.back().at);
-            }
+    void evaluate(const Condition& rule, EventTime before, Findings& out) {
+        auto& states = states_[rule.rule().name];
+        const StatesOf states_of = [this](const std::string& name) -> const GroupStates* {
+            const auto found = states_.find(name);
+            return found == states_.end() ? nullptr : &found->second;
         };
-        look(group);
-        const auto by = rule.divide_groups.find(name);
-        if (by != rule.divide_groups.end()) look(by->second);
-        return newest;
-    }
-
-    void evaluate(CompiledRule& rule, Findings& out) {
-        auto& states = states_[rule.rule.name];
-        for (const auto& [name, group] : rule.groups) {
-            const auto value = value_of_group(rule, name, group);
-            const bool odd = value && holds(rule.rule.comparison, *value, rule.rule.threshold);
-            const EventTime newest = newest_of(rule, name, group);
-            const auto known = states.find(name);
+        bool ambiguous = false;
+        const auto verdicts = rule.judge({now_, watching_since_, states_of, states}, ambiguous);
+        if (ambiguous) ++counts_.dropped["ambiguous_match"];
+        std::set<std::string_view> judged;
+        for (const GroupVerdict& verdict : verdicts) {
+            judged.insert(verdict.group);
+            const auto known = states.find(verdict.group);
             // A window that runs empty is not calm: that takes data which was not there before.
-            if (!value || (!odd && known != states.end() && newest <= known->second.data_at)) {
-                if (known != states.end()) without_data(rule, name, known->second, out);
+            if (!verdict.value || (!verdict.odd && known != states.end() &&
+                                   verdict.newest <= known->second.data_at)) {
+                if (known != states.end()) {
+                    without_data(rule.rule(), verdict.group, known->second, out);
+                }
                 continue;
             }
-            GroupState& state = states[name];
-            state.entity = group.front()->entity;
-            if (odd) state.data_at = std::max(state.data_at, newest);
-            judge(rule, name, state, *value, out);
+            GroupState& state = states[verdict.group];
+            state.entity = verdict.entity;
+            if (verdict.odd) state.data_at = std::max(state.data_at, verdict.newest);
+            judge(rule.rule(), verdict, before, state, out);
         }
         for (auto& [name, state] : states) {
-            if (!rule.groups.contains(name)) without_data(rule, name, state, out);
+            if (!judged.contains(name)) without_data(rule.rule(), name, state, out);
         }
         std::erase_if(states, [](const auto& each) {
             return each.second.phase == Phase::kQuiet && !each.second.since;
         });
     }
 
-    void judge(const CompiledRule& rule, const std::string& name, GroupState& state, double value,
+    // Whether the rule's parent fires, so that this one is not told of.
+    bool held_back(const Rule& rule, const EntityId& entity) const {
+        if (rule.parent.empty()) return false;
+        const auto found = states_.find(rule.parent);
+        return found != states_.end() &&
+               std::ranges::any_of(found->second, [&](const auto& each) {
+                   return each.second.phase == Phase::kFiring &&
+                          (rule.parent_of_any || each.second.entity == entity);
+               });
+    }
+
+    void judge(const Rule& rule, const GroupVerdict& verdict, EventTime before, GroupState& state,
                Findings& out) {
-        state.value = value;
+        state.value = *verdict.value;
         state.judged_at = now_;
-        if (holds(rule.rule.comparison, value, rule.rule.threshold)) {
+        if (verdict.odd) {
             if (!state.since) state.since = now_;
             state.false_since.reset();
             state.last_true = now_;
-            if (state.phase == Phase::kFiring || now_ - *state.since < rule.rule.hold) return;
+            if (state.phase == Phase::kFiring || now_ - *state.since < rule.hold) return;
+            if (held_back(rule, state.entity)) {
+                const bool first = before < *state.since || before - *state.since < rule.hold;
+                if (first) ++counts_.dropped["held_by_parent"];
+                return;
+            }
             state.phase = Phase::kFiring;
-            out.anomalies.push_back(finding_of(rule.rule, name, state));
+            out.anomalies.push_back(finding_of(rule, verdict.group, state));
             return;
         }
         if (state.phase != Phase::kFiring) state.since.reset();
         if (state.phase == Phase::kQuiet) return;
         if (!state.false_since) state.false_since = now_;
-        if (now_ - *state.false_since < rule.rule.keep_firing) return;
+        if (now_ - *state.false_since < rule.keep_firing) return;
         state.phase = Phase::kQuiet;
-        out.anomalies.push_back(finding_of(rule.rule, name, state));
+        out.anomalies.push_back(finding_of(rule, verdict.group, state));
         state.since.reset();
         state.false_since.reset();
     }
 
     // Nothing resolves on missing data, but nothing fires for ever without any.
-    void without_data(const CompiledRule& rule, const std::string& name, GroupState& state,
+    void without_data(const Rule& rule, const std::string& name, GroupState& state,
                       Findings& out) {
         if (state.phase != Phase::kFiring) {
             state.since.reset();
@@ -326,7 +306,7 @@ private:
             return;
         }
         if (now_ - std::max(state.judged_at, watching_since_) < options_.end_after) return;
-        fall_silent(rule.rule, name, state, out);
+        fall_silent(rule, name, state, out);
         out.anomalies.back().reason =
             fmt::format("no data for {}: no longer judged", span_text(options_.end_after));
     }
@@ -343,8 +323,8 @@ private:
     // Nobody judges by rules that the configuration no longer has; they may come back.
     void silence_removed_rules(Findings& out) {
         for (auto& [rule_name, groups] : states_) {
-            const auto has_name = [&rule_name](const CompiledRule& rule) {
-                return rule.rule.name == rule_name;
+            const auto has_name = [&rule_name](const Condition& rule) {
+                return rule.rule().name == rule_name;
             };
             if (std::ranges::any_of(rules_, has_name)) continue;
             Rule gone;
@@ -362,8 +342,7 @@ private:
 
     const RuleOptions options_;
     std::set<std::string, std::less<>> metrics_;  // Of all selections.
-    EventClock::duration window_max_{0};
-    std::vector<CompiledRule> rules_;  // Their groups point into `series_`.
+    std::vector<Condition> rules_;  // In the order of their needs; they point into `series_`.
     Counts counts_;
 
     // Saved.
@@ -447,17 +426,18 @@ Result<std::unique_ptr<Detector>> make_rule_detector(RuleOptions options) {
     check.span("idle_after", options.idle_after, options.end_after);
     check.span("forget_after", options.forget_after, options.idle_after);
     VIGIE_TRY(check.status());
-    std::vector<CompiledRule> compiled;
+    std::vector<Condition> conditions;
     std::set<std::string> names;
     for (const Rule& rule : options.rules) {
-        VIGIE_TRY_ASSIGN(auto each, compile_rule(rule));
+        VIGIE_TRY_ASSIGN(auto each, Condition::create(rule));
         if (!names.insert(rule.name).second) {
             return fail(ErrorKind::kInvalid,
                         fmt::format("rule '{}': another rule has the same name", rule.name));
         }
-        compiled.push_back(std::move(each));
+        conditions.push_back(std::move(each));
     }
-    return std::make_unique<RuleDetector>(std::move(options), std::move(compiled));
+    VIGIE_TRY_ASSIGN(auto ordered, in_order_of_needs(std::move(conditions)));
+    return std::make_unique<RuleDetector>(std::move(options), std::move(ordered));
 }
 
 }  // namespace vigie::detectors

@@ -39,20 +39,35 @@ struct TraceOptions {
     std::size_t services_max = 2000;
     std::size_t edges_max = 10'000;
     std::size_t spans_max = 50'000;  // Remembered to find the parent of a span.
+    // Of one service, by the names of its server spans; further ones count together as "(other)".
+    std::size_t operations_max = 50;
+    std::size_t operations_total_max = 5000;  // Of all services.
+    // Spans are kept for `parent_wait` after their window to be joined with their parents, for self
+    // time and delay; about 200 bytes each. A parent that ends later is not joined with them.
+    std::chrono::seconds parent_wait{60};
+    std::size_t join_spans_max = 100'000;
+    std::chrono::seconds edge_gone_after{300};  // At least so long without a call.
 
     schemas::Severity severity = schemas::Severity::kWarning;          // Errors and latency
     schemas::Severity severity_traffic = schemas::Severity::kInfo;     // Rate
     schemas::Severity severity_known_edge = schemas::Severity::kInfo;  // The callee reports itself
+    schemas::Severity severity_operation = schemas::Severity::kWarning;
+    schemas::Severity severity_parts = schemas::Severity::kInfo;  // Self time and delay
+    schemas::Severity severity_map = schemas::Severity::kInfo;    // New and vanished edges
 };
 
-// Rate, error ratio and p95 latency of each service (its server and consumer spans), and of each
-// callee that a client span names (peer.service, else server.address), in windows of event time
-// that advance() closes. Detectors "trace.latency", "trace.errors", "trace.traffic". Edges are
-// learned from client spans and from spans whose parent is of another service.
+// Rate, error ratio and p95 latency of each service (its server and consumer spans), of each of its
+// operations when it has several, and of each callee that a client span names (peer.service, else
+// server.address) or that has a span below it, in windows of event time that advance() closes:
+// "trace.latency", "trace.errors", "trace.traffic". From spans that could be joined also the time a
+// service worked itself, "trace.self_time", and how long calls were on their way to it,
+// "trace.edge_delay" (span_join.h says how). Edges are learned from client spans and from spans whose
+// parent is of another service; new and vanished ones are told (service_map.h).
 // Spans for closed windows ("late"), without a service ("no_entity"), that end before they start
 // or are too far ahead ("bad_time") and over the limits are dropped and counted; so are services
-// and edges that make room while an anomaly of theirs is silent ("forgotten"). kInvalid names the
-// option that is wrong.
+// and edges that make room while an anomaly of theirs is silent ("forgotten"), and spans whose
+// parent never came ("incomplete"). Nothing depends on the order in which the spans of a window
+// came, while no limit is reached. kInvalid names the option that is wrong.
 Result<std::unique_ptr<Detector>> make_trace_detector(TraceOptions options);
 
 }  // namespace vigie::detectors

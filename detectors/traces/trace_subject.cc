@@ -1,4 +1,4 @@
-#include "detectors/trace_subject.h"
+#include "detectors/traces/trace_subject.h"
 
 #include <algorithm>
 #include <array>
@@ -48,22 +48,34 @@ double score_of(double deviation, double limit) {
 
 }  // namespace
 
-void RequestTally::add(const schemas::Span& span, bool error) {
-    const double seconds = seconds_of(span.end - span.start);
+void RequestTally::add(double seconds, bool error, std::string_view trace) {
     ++requests;
     latency.add(seconds);
     if (error) {
         ++errors;
-        if (failed.size() < kExamplesMax) failed.push_back(cut(span.trace_id, kTraceIdBytesMax));
+        keep_failed(cut(trace, kTraceIdBytesMax));
     }
-    keep_slow(seconds, span.trace_id);
+    keep_slow(seconds, trace);
+}
+
+void RequestTally::add_self(double seconds, bool has_waited) {
+    self.add(seconds);
+    if (has_waited) ++waited;
+}
+
+void RequestTally::keep_failed(std::string_view trace) {
+    const auto at = std::ranges::lower_bound(failed, trace);
+    failed.emplace(at, trace);
+    if (failed.size() > kExamplesMax) failed.pop_back();
 }
 
 void RequestTally::keep_slow(double seconds, std::string_view trace) {
-    const auto at =
-        std::ranges::find_if(slowest, [seconds](const auto& each) { return each.first < seconds; });
+    std::string id = cut(trace, kTraceIdBytesMax);
+    const auto at = std::ranges::find_if(slowest, [&](const auto& each) {
+        return each.first < seconds || (each.first == seconds && each.second > id);
+    });
     if (at == slowest.end() && slowest.size() == kExamplesMax) return;
-    slowest.emplace(at, seconds, cut(trace, kTraceIdBytesMax));
+    slowest.emplace(at, seconds, std::move(id));
     if (slowest.size() > kExamplesMax) slowest.pop_back();
 }
 
@@ -71,8 +83,10 @@ void RequestTally::merge(const RequestTally& other) {
     requests += other.requests;
     errors += other.errors;
     latency.merge(other.latency);
-    failed.insert(failed.end(), other.failed.begin(), other.failed.end());
-    if (failed.size() > kExamplesMax) failed.resize(kExamplesMax);
+    self.merge(other.self);
+    waited += other.waited;
+    delay.merge(other.delay);
+    for (const auto& trace : other.failed) keep_failed(trace);
     for (const auto& [seconds, trace] : other.slowest) keep_slow(seconds, trace);
 }
 
@@ -80,6 +94,9 @@ void RequestTally::save(Encoder& out) const {
     out.u64(requests);
     out.u64(errors);
     latency.save(out);
+    self.save(out);
+    out.u64(waited);
+    delay.save(out);
     out.u64(failed.size());
     for (const auto& trace : failed) out.text(trace);
     out.u64(slowest.size());
@@ -89,11 +106,18 @@ void RequestTally::save(Encoder& out) const {
     }
 }
 
-void RequestTally::load(Decoder& in) {
+void RequestTally::load(Decoder& in, TraceFormat format) {
     requests = in.u64();
     errors = in.u64();
     if (requests > (std::uint64_t{1} << 48U) || errors > requests) in.set_failed();
-    latency.load(in);
+    if (format == TraceFormat::kBefore) {
+        latency.load_octaves(in);
+    } else {
+        latency.load(in);
+        self.load(in);
+        waited = in.u64();
+        delay.load(in);
+    }
     for (std::size_t left = in.count(1); left > 0; --left) failed.push_back(in.text());
     for (std::size_t left = in.count(9); left > 0; --left) {
         const double seconds = in.f64();
@@ -117,10 +141,13 @@ void Measure::load(Decoder& in) {
     above = in.flag();
 }
 
-TraceSubject::TraceSubject(EntityId caller, EntityId entity, EventTime at,
+TraceSubject::TraceSubject(EntityId caller, EntityId entity, std::string operation, EventTime at,
                            const TraceOptions& options)
-    : caller_(std::move(caller)), entity_(std::move(entity)), last_at_(at) {
-    for (Measure* each : {&latency_, &errors_, &traffic_}) {
+    : caller_(std::move(caller)),
+      entity_(std::move(entity)),
+      operation_(std::move(operation)),
+      last_at_(at) {
+    for (Measure* each : {&latency_, &errors_, &traffic_, &self_, &delay_}) {
         each->history = History(options.history_windows);
     }
 }
@@ -130,6 +157,7 @@ void TraceSubject::close(const Window& window, const RequestTally& tally,
     const auto held = [](const Measure& of) { return of.episode.suspect() || of.episode.silent(); };
     if (!held(errors_) && !held(latency_)) severity_ = severity;
     severity_traffic_ = options.severity_traffic;
+    severity_parts_ = options.severity_parts;
     if (!started_) {
         if (tally.requests == 0) return;
         started_ = true;
@@ -144,8 +172,17 @@ void TraceSubject::close(const Window& window, const RequestTally& tally,
     pending_.merge(tally);
     if (pending_.requests >= options.requests_min) {
         const Window judged{pending_from_, window.to};
-        judge_latency(judged, options, out);
+        judge_time(Kind::kLatency, pending_.latency, judged, options, out);
         judge_errors(judged, options, out);
+        // Of traces that are sampled or incomplete, there are fewer. Who calls nobody has no self
+        // time but the latency.
+        const std::uint64_t enough = (options.requests_min + 1) / 2;
+        if (pending_.waited >= enough) {
+            judge_time(Kind::kSelf, pending_.self, judged, options, out);
+        }
+        if (pending_.delay.count() >= enough) {
+            judge_time(Kind::kDelay, pending_.delay, judged, options, out);
+        }
         judged_at_ = window.to;
     } else if (pending_windows_ < options.merge_windows_max) {
         return;
@@ -191,11 +228,13 @@ void TraceSubject::judge_traffic(const Window& window, const RequestTally& tally
     settle(Kind::kTraffic, verdict, window, options, tally, out);
 }
 
-void TraceSubject::judge_latency(const Window& window, const TraceOptions& options, Findings& out) {
+void TraceSubject::judge_time(Kind kind, const LatencySketch& sketch, const Window& window,
+                              const TraceOptions& options, Findings& out) {
+    const Measure& of = measure(kind);
     Verdict verdict;
-    verdict.observed = pending_.latency.quantile(0.95);
-    if (warm(latency_, window, options)) {
-        verdict.usual = usual_of(latency_.history.values());
+    verdict.observed = sketch.quantile(0.95);
+    if (warm(of, window, options)) {
+        verdict.usual = usual_of(of.history.values());
         const Usual& usual = verdict.usual;
         const double limit = std::max(
             {options.threshold * usual.spread, usual.median * (options.latency_factor_min - 1),
@@ -204,7 +243,7 @@ void TraceSubject::judge_latency(const Window& window, const TraceOptions& optio
         verdict.sight = sight_of(verdict.observed - usual.median, limit);
         verdict.score = score_of(verdict.observed - usual.median, limit);
     }
-    settle(Kind::kLatency, verdict, window, options, pending_, out);
+    settle(kind, verdict, window, options, pending_, out);
 }
 
 void TraceSubject::judge_errors(const Window& window, const TraceOptions& options, Findings& out) {
@@ -271,27 +310,25 @@ void TraceSubject::fall_silent(bool nobody, const TraceOptions& options, Finding
         return true;
     };
     if (nobody) end(Kind::kTraffic);
-    const bool latency = end(Kind::kLatency);
-    if (!end(Kind::kErrors) && !latency) return;
+    bool ended = false;
+    for (const Kind kind : {Kind::kLatency, Kind::kErrors, Kind::kSelf, Kind::kDelay}) {
+        ended = end(kind) || ended;
+    }
+    if (!ended) return;
     pending_ = {};
     pending_windows_ = 0;
 }
 
 bool TraceSubject::firing() const {
-    return latency_.episode.firing() || errors_.episode.firing() || traffic_.episode.firing();
+    return std::ranges::any_of(measures(), [](const Measure* of) { return of->episode.firing(); });
 }
 
 bool TraceSubject::silent() const {
-    return latency_.episode.silent() || errors_.episode.silent() || traffic_.episode.silent();
+    return std::ranges::any_of(measures(), [](const Measure* of) { return of->episode.silent(); });
 }
 
 const Measure& TraceSubject::measure(Kind kind) const {
-    switch (kind) {
-        case Kind::kLatency: return latency_;
-        case Kind::kErrors: return errors_;
-        case Kind::kTraffic: break;
-    }
-    return traffic_;
+    return *measures().at(static_cast<std::size_t>(kind));
 }
 
 Measure& TraceSubject::measure(Kind kind) {
@@ -306,10 +343,12 @@ schemas::Anomaly TraceSubject::anomaly(Kind kind, const Verdict& verdict,
         const char* unit;
         schemas::Symptom symptom;
     };
-    static constexpr std::array<Words, 3> kWords{
+    static constexpr std::array<Words, 5> kWords{
         {{"trace.latency", "p95 latency", "s", schemas::Symptom::kLatency},
          {"trace.errors", "error ratio", "ratio", schemas::Symptom::kErrors},
-         {"trace.traffic", "request rate", "1/s", schemas::Symptom::kTraffic}}};
+         {"trace.traffic", "request rate", "1/s", schemas::Symptom::kTraffic},
+         {"trace.self_time", "p95 self time", "s", schemas::Symptom::kLatency},
+         {"trace.edge_delay", "p95 delay", "s", schemas::Symptom::kLatency}}};
     const Words& words = kWords.at(static_cast<std::size_t>(kind));
     const Measure& of = measure(kind);
     schemas::Anomaly anomaly;
@@ -320,10 +359,16 @@ schemas::Anomaly TraceSubject::anomaly(Kind kind, const Verdict& verdict,
         anomaly.key = fmt::format("{}|{}->{}", words.detector, caller_.value, entity_.value);
         anomaly.signal = fmt::format("{} of calls from {}", words.signal, caller_.value);
     }
+    if (!operation_.empty()) {
+        anomaly.key = fmt::format("{}|{}|{}", words.detector, entity_.value, operation_);
+        anomaly.signal = fmt::format("{} of {}", words.signal, operation_);
+    }
     anomaly.firing = of.episode.firing();
     if (!anomaly.firing) anomaly.ended = schemas::Ended::kCalm;
     anomaly.symptom = words.symptom;
-    anomaly.severity = kind == Kind::kTraffic ? severity_traffic_ : severity_;
+    anomaly.severity = severity_;
+    if (kind == Kind::kTraffic) anomaly.severity = severity_traffic_;
+    if (kind == Kind::kSelf || kind == Kind::kDelay) anomaly.severity = severity_parts_;
     anomaly.entity = entity_;
     anomaly.observed = finite(verdict.observed);
     anomaly.expected = finite(verdict.usual.median);
@@ -347,23 +392,29 @@ std::string TraceSubject::reason(Kind kind, const schemas::Anomaly& anomaly, con
     const std::string now = with_unit(anomaly.observed, anomaly.unit);
     const std::string usually = range_with_unit(usual.low, usual.high, anomaly.unit);
     const std::string again = anomaly.firing ? "" : " again";
-    const std::string from =
-        caller_.empty() ? "" : fmt::format(" called by {}", entity_name(caller_));
+    std::string of;
+    if (!operation_.empty()) of = fmt::format(" of {}", operation_);
+    if (!caller_.empty()) of = fmt::format(" called by {}", entity_name(caller_));
+    const auto time = [&](std::string_view what) {
+        return fmt::format("{} {}{}, usually {} ({} requests{})", what, now, again, usually,
+                           tally.requests, of);
+    };
     switch (kind) {
-        case Kind::kLatency:
-            return fmt::format("p95 latency {}{}, usually {} ({} requests{})", now, again, usually,
-                               tally.requests, from);
+        case Kind::kLatency: return time("p95 latency");
+        case Kind::kSelf: return time("p95 of the time without that of what it called");
+        case Kind::kDelay: return time("p95 delay of a call until it was begun to serve");
         case Kind::kErrors:
             return fmt::format("{} of {} requests failed{}, usually {}{}", now, tally.requests,
-                               again, usually, from);
+                               again, usually, of);
         case Kind::kTraffic: break;
     }
-    return fmt::format("request rate {}{}, usually {}", now, again, usually);
+    return fmt::format("request rate {}{}, usually {}{}", now, again, usually, of);
 }
 
 void TraceSubject::save(Encoder& out) const {
     out.text(caller_.value);
     out.text(entity_.value);
+    out.text(operation_);
     out.u64(static_cast<std::uint64_t>(severity_));
     out.flag(started_);
     out.time(first_at_);
@@ -375,11 +426,14 @@ void TraceSubject::save(Encoder& out) const {
     latency_.save(out);
     errors_.save(out);
     traffic_.save(out);
+    self_.save(out);
+    delay_.save(out);
 }
 
-void TraceSubject::load(Decoder& in) {
+void TraceSubject::load(Decoder& in, TraceFormat format) {
     caller_.value = in.text();
     entity_.value = in.text();
+    if (format == TraceFormat::kNow) operation_ = in.text();
     const std::uint64_t severity = in.u64();
     if (severity > static_cast<std::uint64_t>(schemas::Severity::kCritical)) in.set_failed();
     severity_ = static_cast<schemas::Severity>(severity & 0xffU);
@@ -387,12 +441,15 @@ void TraceSubject::load(Decoder& in) {
     first_at_ = in.time();
     last_at_ = in.time();
     judged_at_ = in.time();
-    pending_.load(in);
+    pending_.load(in, format);
     pending_from_ = in.time();
     pending_windows_ = in.u64();
     latency_.load(in);
     errors_.load(in);
     traffic_.load(in);
+    if (format == TraceFormat::kBefore) return;
+    self_.load(in);
+    delay_.load(in);
 }
 
 }  // namespace vigie::detectors

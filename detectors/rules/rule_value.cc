@@ -1,4 +1,4 @@
-#include "detectors/rule_value.h"
+#include "detectors/rules/rule_value.h"
 
 #include <algorithm>
 #include <array>

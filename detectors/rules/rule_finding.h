@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "detectors/rule_state.h"
-#include "detectors/rules.h"
+#include "detectors/rules/rule_state.h"
+#include "detectors/rules/rules.h"
 #include "schemas/events.h"
 
 namespace vigie::detectors {

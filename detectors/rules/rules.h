@@ -43,9 +43,21 @@ struct Selection {
     double quantile = 0.95;  // Only for kQuantile.
 };
 
+// A rule has one condition: a selection with a comparison, an expression, or the states of other
+// rules.
 struct Rule {
     std::string name;
-    Selection selection;
+    Selection selection;  // Without a metric: one of those below.
+    // In the part of PromQL that detectors/rules/promql.h has; one group for each element.
+    std::string expression;
+    // Fires for an entity while every one of `all_of`, one of `any_of` if there are any, and none
+    // of `none_of` fires for it.
+    std::vector<std::string> all_of;
+    std::vector<std::string> any_of;
+    std::vector<std::string> none_of;
+    // While that rule fires, this one does not begin to: for the same entity, or for any.
+    std::string parent;
+    bool parent_of_any = false;
     // The value is selection / divide_by, where that is more than `divide_min`.
     std::optional<Selection> divide_by;
     double divide_min = 0;
@@ -57,7 +69,9 @@ struct Rule {
     schemas::Severity severity = schemas::Severity::kWarning;
     schemas::Symptom symptom = schemas::Symptom::kOther;
     std::string unit = "1";  // "s", "ratio", "B", "1/s", … of the value
-    std::string summary;     // Starts the reason: "{entity}", "{value}", "{threshold}" are filled.
+    // Starts the reason: "{entity}", "{value}", "{threshold}" are filled, and of an expression
+    // "{label:NAME}".
+    std::string summary;
 };
 
 struct RuleOptions {
@@ -73,6 +87,28 @@ struct RuleOptions {
     std::chrono::seconds idle_after{3600};
     std::chrono::seconds forget_after{86'400};
 };
+
+// An objective of `objective` (0.999) good events among all, whose budget burns too fast: more than
+// `factor` times as fast as it may, over a long window and over a short one that says it still does.
+// Beyer et al., "The Site Reliability Workbook" (O'Reilly, 2018), chapter 5, "6: Multiwindow,
+// Multi-Burn-Rate Alerts". For a page: 14.4 over 1 h and 5 min (2 % of a month's budget), or 6 over
+// 6 h and 30 min (5 %); for a ticket: 1 over 3 d and 6 h (10 %).
+struct BurnRate {
+    struct Windows {
+        std::chrono::milliseconds longer;
+        std::chrono::milliseconds shorter;
+        double factor = 1;
+    };
+    double objective = 0.999;
+    std::string bad;    // A selector of counters: http_requests_total{code=~"5.."}
+    std::string total;  // A selector of counters: http_requests_total
+    std::vector<std::string> by;
+    std::vector<Windows> windows;  // Empty: those of a page.
+};
+std::vector<BurnRate::Windows> burn_windows_page();
+std::vector<BurnRate::Windows> burn_windows_ticket();
+// The expression of a rule. kInvalid says what is wrong with `burn`.
+Result<std::string> expression_of(const BurnRate& burn);
 
 // Static rules over metrics. `up == 0` is {metric up, last, kEqual, 0}; absence is `age` > 60.
 // kInvalid names the rule and what is wrong with it.
