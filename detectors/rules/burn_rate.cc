@@ -59,14 +59,14 @@ Result<std::string> expression_of(const BurnRate& burn) {
     VIGIE_TRY(check.status());
     VIGIE_TRY(check_selector("bad", burn.bad));
     VIGIE_TRY(check_selector("total", burn.total));
-    const std::string by =
-        burn.by.empty() ? "" : fmt::format(" by ({})", fmt::join(burn.by, ", "));
+    const std::string by = burn.by.empty() ? "" : fmt::format(" by ({})", fmt::join(burn.by, ", "));
     const auto part = [&](milliseconds window, double factor) {
         const std::string span = in_promql(window);
         const std::string total = fmt::format("sum{}(rate({}[{}]))", by, burn.total, span);
-        // No bad event among those there are is none of them: nobody counts errors before the first.
-        return fmt::format("(sum{0}(rate({1}[{2}])) or {3} * 0) / {3} > {4} * {5:.12g}", by, burn.bad,
-                           span, total, factor, 1 - burn.objective);
+        // No bad event among those there are is none of them: nobody counts errors before the
+        // first.
+        return fmt::format("(sum{0}(rate({1}[{2}])) or {3} * 0) / {3} > {4} * {5:.12g}", by,
+                           burn.bad, span, total, factor, 1 - burn.objective);
     };
     std::string expression;
     for (const auto& [longer, shorter, factor] :

@@ -104,7 +104,7 @@ struct Expression {
 
     Function function{};  // kCall
     Aggregate aggregate{};
-    Operator op{};        // kBinary
+    Operator op{};         // kBinary
     bool as_bool = false;  // A comparison that gives 0 or 1 instead of choosing.
 
     // kAggregate: the labels of by or without. kBinary: those of on or ignoring.

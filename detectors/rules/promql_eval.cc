@@ -89,8 +89,8 @@ private:
             const auto& points = series->points;
             const auto after = std::ranges::upper_bound(points, end, {}, &RulePoint::at);
             if (after == points.begin() || (after - 1)->at <= end - kLookback) continue;
-            out.push_back({series->labels, (after - 1)->value, true, series->entity,
-                           (after - 1)->at});
+            out.push_back(
+                {series->labels, (after - 1)->value, true, series->entity, (after - 1)->at});
         }
         tidy(out);
         return out;
@@ -134,28 +134,28 @@ private:
     Value call(const Expression& expression) {
         const auto& operands = expression.operands;
         switch (expression.function) {
-            case Function::kTime:
-                return {true, static_cast<double>(micros_of(at_.now)) / 1e6, {}};
+            case Function::kTime: return {true, static_cast<double>(micros_of(at_.now)) / 1e6, {}};
             case Function::kScalar: return scalar(value_of(*operands[0]).vector);
             case Function::kVector:
                 return {false, 0, {{{}, value_of(*operands[0]).number, true, {}, kNever}}};
             case Function::kAbsent:
                 return {false, 0, absent(*operands[0], value_of(*operands[0]).vector)};
             case Function::kAbsentOverTime:
-                return {false, 0,
-                        absent(*operands[0], over_ranges(Function::kPresentOverTime, *operands[0], 0))};
+                return {
+                    false, 0,
+                    absent(*operands[0], over_ranges(Function::kPresentOverTime, *operands[0], 0))};
             case Function::kHistogramQuantile:
                 return {false, 0,
                         histogram_quantile(value_of(*operands[0]).number,
                                            value_of(*operands[1]).vector)};
             case Function::kQuantileOverTime:
-                return {false, 0,
-                        over_ranges(expression.function, *operands[1],
-                                    value_of(*operands[0]).number)};
+                return {
+                    false, 0,
+                    over_ranges(expression.function, *operands[1], value_of(*operands[0]).number)};
             case Function::kPredictLinear:
-                return {false, 0,
-                        over_ranges(expression.function, *operands[0],
-                                    value_of(*operands[1]).number)};
+                return {
+                    false, 0,
+                    over_ranges(expression.function, *operands[0], value_of(*operands[1]).number)};
             default: break;
         }
         if (operands[0]->type == Type::kRange) {

@@ -95,8 +95,8 @@ private:
         if (tokens_.empty()) return false;
         const Token& last = tokens_.back();
         if (last.kind == Token::Kind::kMark) {
-            const bool negative =
-                last.text == "-" && tokens_.size() > 1 && tokens_[tokens_.size() - 2].text == "offset";
+            const bool negative = last.text == "-" && tokens_.size() > 1 &&
+                                  tokens_[tokens_.size() - 2].text == "offset";
             return last.text == "[" || last.text == ":" || negative;
         }
         return last.kind == Token::Kind::kName && last.text == "offset";
@@ -114,8 +114,8 @@ private:
     // Keywords may be written in capitals.
     static void make_keyword(std::string& word) {
         static constexpr std::array<std::string_view, 16> kKeywords{
-            "and",        "or",          "unless", "by",  "without", "on",  "ignoring", "group_left",
-            "group_right", "bool",       "offset", "sum", "avg",     "min", "max",      "count"};
+            "and",         "or",   "unless", "by",  "without", "on",  "ignoring", "group_left",
+            "group_right", "bool", "offset", "sum", "avg",     "min", "max",      "count"};
         std::string lower = word;
         std::ranges::transform(lower, lower.begin(), [](char c) {
             return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -171,7 +171,8 @@ private:
                 at_ += name.size();
             }
             if (!unit) return wrong(begin, "this is no duration: write 30s, 5m or 1h30m");
-            if (*unit >= last) return wrong(begin, "the units of a duration go from large to small");
+            if (*unit >= last)
+                return wrong(begin, "the units of a duration go from large to small");
             last = *unit;
             total += count * *unit;
         }

@@ -14,7 +14,7 @@ namespace vigie::detectors::promql {
 struct Token {
     enum class Kind : std::uint8_t { kName, kNumber, kDuration, kString, kMark, kEnd };
     Kind kind = Kind::kEnd;
-    std::string text;  // Of a string: what it means, without quotes. Of a name: as it stands.
+    std::string text;   // Of a string: what it means, without quotes. Of a name: as it stands.
     double number = 0;  // Of kDuration: milliseconds.
     std::size_t begin = 0;
     std::size_t end = 0;

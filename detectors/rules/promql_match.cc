@@ -136,8 +136,8 @@ Vector set_operation(const Expression& expression, const Vector& left, const Vec
     const auto keys_of = [&expression](const Vector& vector) {
         std::map<schemas::Labels, Side> keys;
         for (const Element& each : vector) {
-            Side& side = keys.try_emplace(key_of(expression, each), Side{false, each.newest})
-                             .first->second;
+            Side& side =
+                keys.try_emplace(key_of(expression, each), Side{false, each.newest}).first->second;
             side.holds = side.holds || each.holds;
             side.newest = std::max(side.newest, each.newest);
         }
@@ -168,8 +168,7 @@ Vector set_operation(const Expression& expression, const Vector& left, const Vec
         Element made = each;
         if (known) {
             made.newest = std::max(made.newest, found->second.newest);
-            made.holds =
-                made.holds && found->second.holds == (expression.op == Operator::kAnd);
+            made.holds = made.holds && found->second.holds == (expression.op == Operator::kAnd);
         }
         out.push_back(std::move(made));
     }

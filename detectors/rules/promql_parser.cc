@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "detectors/rules/promql.h"
 #include "detectors/rules/promql_lexer.h"
+#include "detectors/rules/promql_words.h"
 
 namespace vigie::detectors::promql {
 
@@ -13,98 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-struct Signature {
-    std::string_view name;
-    Function function;
-    Type result;
-    std::vector<Type> operands;
-};
-
-const std::vector<Signature>& signatures() {
-    using enum Function;
-    constexpr Type kS = Type::kScalar;
-    constexpr Type kV = Type::kVector;
-    constexpr Type kR = Type::kRange;
-    static const std::vector<Signature> all{
-        {"rate", kRate, kV, {kR}},
-        {"irate", kIrate, kV, {kR}},
-        {"increase", kIncrease, kV, {kR}},
-        {"delta", kDelta, kV, {kR}},
-        {"idelta", kIdelta, kV, {kR}},
-        {"deriv", kDeriv, kV, {kR}},
-        {"predict_linear", kPredictLinear, kV, {kR, kS}},
-        {"changes", kChanges, kV, {kR}},
-        {"resets", kResets, kV, {kR}},
-        {"avg_over_time", kAvgOverTime, kV, {kR}},
-        {"min_over_time", kMinOverTime, kV, {kR}},
-        {"max_over_time", kMaxOverTime, kV, {kR}},
-        {"sum_over_time", kSumOverTime, kV, {kR}},
-        {"count_over_time", kCountOverTime, kV, {kR}},
-        {"last_over_time", kLastOverTime, kV, {kR}},
-        {"present_over_time", kPresentOverTime, kV, {kR}},
-        {"quantile_over_time", kQuantileOverTime, kV, {kS, kR}},
-        {"stddev_over_time", kStddevOverTime, kV, {kR}},
-        {"absent", kAbsent, kV, {kV}},
-        {"absent_over_time", kAbsentOverTime, kV, {kR}},
-        {"histogram_quantile", kHistogramQuantile, kV, {kS, kV}},
-        {"abs", kAbs, kV, {kV}},
-        {"ceil", kCeil, kV, {kV}},
-        {"floor", kFloor, kV, {kV}},
-        {"clamp_min", kClampMin, kV, {kV, kS}},
-        {"clamp_max", kClampMax, kV, {kV, kS}},
-        {"timestamp", kTimestamp, kV, {kV}},
-        {"time", kTime, kS, {}},
-        {"scalar", kScalar, kS, {kV}},
-        {"vector", kVector, kV, {kS}}};
-    return all;
-}
-
-const Signature* signature_of(std::string_view name) {
-    const auto& all = signatures();
-    const auto found = std::ranges::find(all, name, &Signature::name);
-    return found == all.end() ? nullptr : &*found;
-}
-
-std::optional<Aggregate> aggregate_of(std::string_view name) {
-    static constexpr std::array<std::string_view, 5> kNames{"sum", "avg", "min", "max", "count"};
-    const auto found = std::ranges::find(kNames, name);
-    if (found == kNames.end()) return std::nullopt;
-    return static_cast<Aggregate>(found - kNames.begin());
-}
-
-bool is_other_promql(std::string_view name) {
-    static constexpr std::array<std::string_view, 12> kNames{
-        "topk",   "bottomk", "quantile",     "stddev",      "stdvar", "count_values",
-        "group",  "sort",    "label_replace", "label_join", "sort_desc", "limitk"};
-    return std::ranges::find(kNames, name) != kNames.end();
-}
-
-struct OperatorWord {
-    std::string_view text;
-    Operator op;
-    int strength;
-};
-constexpr std::array<OperatorWord, 15> kOperators{{{"or", Operator::kOr, 1},
-                                                   {"and", Operator::kAnd, 2},
-                                                   {"unless", Operator::kUnless, 2},
-                                                   {"==", Operator::kEqual, 3},
-                                                   {"!=", Operator::kNotEqual, 3},
-                                                   {">", Operator::kAbove, 3},
-                                                   {">=", Operator::kAtLeast, 3},
-                                                   {"<", Operator::kBelow, 3},
-                                                   {"<=", Operator::kAtMost, 3},
-                                                   {"+", Operator::kAdd, 4},
-                                                   {"-", Operator::kSubtract, 4},
-                                                   {"*", Operator::kMultiply, 5},
-                                                   {"/", Operator::kDivide, 5},
-                                                   {"%", Operator::kModulo, 5},
-                                                   {"^", Operator::kPower, 7}}};
 constexpr int kUnaryStrength = 6;
-
-std::string_view type_name(Type type) {
-    static constexpr std::array<std::string_view, 3> kNames{"a number", "series", "a range"};
-    return kNames.at(static_cast<std::size_t>(type));
-}
 
 bool is_word(const Token& token, std::string_view text) {
     return token.kind == Token::Kind::kName && token.text == text;
@@ -160,9 +69,8 @@ private:
     }
 
     const OperatorWord* operator_here() const {
-        if (token().kind != Token::Kind::kMark && token().kind != Token::Kind::kName) return nullptr;
-        const auto found = std::ranges::find(kOperators, token().text, &OperatorWord::text);
-        return found == kOperators.end() ? nullptr : &*found;
+        const bool may = token().kind == Token::Kind::kMark || token().kind == Token::Kind::kName;
+        return may ? operator_of(token().text) : nullptr;
     }
 
     ExpressionPtr make(Kind kind, std::size_t begin) const {
@@ -216,8 +124,8 @@ private:
                 if (is_set(made.op)) {
                     return refuse(token(), "and, or, unless need no group_left or group_right");
                 }
-                made.group = group == "group_left" ? Expression::Group::kLeft
-                                                   : Expression::Group::kRight;
+                made.group =
+                    group == "group_left" ? Expression::Group::kLeft : Expression::Group::kRight;
                 if (is_mark("(") && !label_list(made.include)) return false;
             }
         }
@@ -273,8 +181,9 @@ private:
         while (made) {
             if (is_mark("[")) {
                 if (made->kind != Kind::kSelector || made->type == Type::kRange) {
-                    return wrong(token(), "a subquery is not supported: give the inner expression "
-                                          "a rule of its own");
+                    return wrong(token(),
+                                 "a subquery is not supported: give the inner expression "
+                                 "a rule of its own");
                 }
                 if (!range(*made)) return nullptr;
             } else if (is_word(token(), "offset")) {
@@ -380,8 +289,9 @@ private:
         }
         if (made->metric.empty()) return wrong(first, "a selector needs the name of a metric");
         if (made->metric == "ALERTS" || made->metric == "ALERTS_FOR_STATE") {
-            return wrong(made->begin, "ALERTS is Prometheus' own: name other rules by all_of, any_of, "
-                                      "none_of instead");
+            return wrong(made->begin,
+                         "ALERTS is Prometheus' own: name other rules by all_of, any_of, "
+                         "none_of instead");
         }
         made->selector = selectors_++;
         return close(std::move(made));
@@ -403,15 +313,18 @@ private:
         made_matcher.regex = op.text == "=~" || op.text == "!~";
         made_matcher.equal = op.text == "=" || op.text == "=~";
         const bool known = made_matcher.regex || op.text == "=" || op.text == "!=";
-        if (op.kind != Token::Kind::kMark || !known) return refuse(op, "one of = != =~ !~ is expected");
+        if (op.kind != Token::Kind::kMark || !known)
+            return refuse(op, "one of = != =~ !~ is expected");
         ++at_;
         const Token value = token();
-        if (value.kind != Token::Kind::kString) return refuse(value, "a quoted text is expected here");
+        if (value.kind != Token::Kind::kString)
+            return refuse(value, "a quoted text is expected here");
         ++at_;
         if (is_name) {
             if (op.text != "=") {
-                return refuse(op, "a metric must be named: __name__ by an expression would need "
-                                   "every series");
+                return refuse(op,
+                              "a metric must be named: __name__ by an expression would need "
+                              "every series");
             }
             return metric_name(made, value, value.text);
         }
@@ -496,16 +409,17 @@ private:
                                                          known->operands.size()));
             }
             if (operand->type != known->operands[number]) {
-                return wrong(operand->begin, fmt::format("{} needs {} here, this is {}", known->name,
-                                                         type_name(known->operands[number]),
-                                                         type_name(operand->type)));
+                return wrong(
+                    operand->begin,
+                    fmt::format("{} needs {} here, this is {}", known->name,
+                                type_name(known->operands[number]), type_name(operand->type)));
             }
             made->operands.push_back(std::move(operand));
             if (!is_mark(")") && !need_mark(",")) return nullptr;
         }
         if (made->operands.size() < known->operands.size()) {
-            return wrong(name, fmt::format("{} takes {} arguments", known->name,
-                                           known->operands.size()));
+            return wrong(name,
+                         fmt::format("{} takes {} arguments", known->name, known->operands.size()));
         }
         return close(std::move(made));
     }

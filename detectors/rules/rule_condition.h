@@ -40,7 +40,8 @@ public:
     // kInvalid says what is wrong with the rule.
     static Result<Condition> create(Rule rule);
 
-    // With comparison and threshold as the expression has them; a threshold of NaN when it has none.
+    // With comparison and threshold as the expression has them; a threshold of NaN when it has
+    // none.
     const Rule& rule() const { return rule_; }
     std::vector<std::string> needs() const;  // Names of the rules it asks for.
     const std::set<std::string, std::less<>>& metrics() const { return metrics_; }

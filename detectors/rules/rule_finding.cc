@@ -33,8 +33,10 @@ std::string signal_of(const Rule& rule) {
     if (!rule.expression.empty()) return one_line(rule.expression, kSignalBytesMax);
     if (rule.selection.metric.empty()) {
         std::vector<std::string> parts;
-        if (!rule.all_of.empty()) parts.push_back(fmt::format("all of {}", fmt::join(rule.all_of, ", ")));
-        if (!rule.any_of.empty()) parts.push_back(fmt::format("any of {}", fmt::join(rule.any_of, ", ")));
+        if (!rule.all_of.empty())
+            parts.push_back(fmt::format("all of {}", fmt::join(rule.all_of, ", ")));
+        if (!rule.any_of.empty())
+            parts.push_back(fmt::format("any of {}", fmt::join(rule.any_of, ", ")));
         if (!rule.none_of.empty()) {
             parts.push_back(fmt::format("none of {}", fmt::join(rule.none_of, ", ")));
         }

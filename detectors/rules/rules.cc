@@ -41,8 +41,8 @@ Result<std::vector<Condition>> in_order_of_needs(std::vector<Condition> rules) {
             bool ready = true;
             for (const auto& need : rule.needs()) {
                 if (!names.contains(need)) {
-                    return fail(ErrorKind::kInvalid,
-                                fmt::format("rule '{}': there is no rule '{}'", rule.rule().name, need));
+                    return fail(ErrorKind::kInvalid, fmt::format("rule '{}': there is no rule '{}'",
+                                                                 rule.rule().name, need));
                 }
                 ready = ready && done.contains(need);
             }
@@ -262,8 +262,7 @@ private:
     bool held_back(const Rule& rule, const EntityId& entity) const {
         if (rule.parent.empty()) return false;
         const auto found = states_.find(rule.parent);
-        return found != states_.end() &&
-               std::ranges::any_of(found->second, [&](const auto& each) {
+        return found != states_.end() && std::ranges::any_of(found->second, [&](const auto& each) {
                    return each.second.phase == Phase::kFiring &&
                           (rule.parent_of_any || each.second.entity == entity);
                });
@@ -298,8 +297,7 @@ private:
     }
 
     // Nothing resolves on missing data, but nothing fires for ever without any.
-    void without_data(const Rule& rule, const std::string& name, GroupState& state,
-                      Findings& out) {
+    void without_data(const Rule& rule, const std::string& name, GroupState& state, Findings& out) {
         if (state.phase != Phase::kFiring) {
             state.since.reset();
             state.false_since.reset();

@@ -89,8 +89,8 @@ struct RuleOptions {
 };
 
 // An objective of `objective` (0.999) good events among all, whose budget burns too fast: more than
-// `factor` times as fast as it may, over a long window and over a short one that says it still does.
-// Beyer et al., "The Site Reliability Workbook" (O'Reilly, 2018), chapter 5, "6: Multiwindow,
+// `factor` times as fast as it may, over a long window and over a short one that says it still
+// does. Beyer et al., "The Site Reliability Workbook" (O'Reilly, 2018), chapter 5, "6: Multiwindow,
 // Multi-Burn-Rate Alerts". For a page: 14.4 over 1 h and 5 min (2 % of a month's budget), or 6 over
 // 6 h and 30 min (5 %); for a ticket: 1 over 3 d and 6 h (10 %).
 struct BurnRate {

@@ -11,8 +11,8 @@
 
 namespace vigie::detectors {
 
-// The operations of each service, by the names of its server and consumer spans. A service that puts
-// ids into the names of its spans has no end of them: those beyond a limit count together.
+// The operations of each service, by the names of its server and consumer spans. A service that
+// puts ids into the names of its spans has no end of them: those beyond a limit count together.
 class Operations {
 public:
     static constexpr std::string_view kOther = "(other)";

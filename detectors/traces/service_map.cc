@@ -33,7 +33,7 @@ void ServiceMap::learn(const EntityId& caller, const EntityId& callee, EventTime
     if (caller.empty() || callee.empty() || caller == callee) return;
     Edge edge{caller.value, callee.value};
     if (const auto known = edges_.find(edge); known != edges_.end()) {
-        Stats& stats = known->second.stats;
+        EdgeStats& stats = known->second.stats;
         if (stats.first_at != EventTime{}) stats.first_at = std::min(stats.first_at, at);
         stats.last_at = std::max(stats.last_at, at);
         return;
@@ -105,9 +105,8 @@ void ServiceMap::judge_gone(const Edge& edge, Life& life, std::uint64_t calls, s
         if (life.gone != Phase::kQuiet) {
             tell(schemas::Ended::kCalm, fmt::format("{} calls {} again", edge.first, edge.second));
             life.gone = Phase::kQuiet;
-        } else {
-            life.longest_idle = std::max(life.longest_idle * fade, life.expected_idle);
         }
+        life.longest_idle = std::max(life.longest_idle * fade, life.expected_idle);
         life.expected_idle = 0;
     } else if (life.spans_usual > 0) {
         life.expected_idle += static_cast<double>(spans) * life.calls_usual / life.spans_usual;
@@ -118,9 +117,9 @@ void ServiceMap::judge_gone(const Edge& edge, Life& life, std::uint64_t calls, s
         ++life.windows;
     }
     if (life.gone == Phase::kFiring && to - life.gone_at >= options.adapt_after) {
-        tell(schemas::Ended::kAdapted, fmt::format("{} has not called {} for {}, which is usual now",
-                                                   edge.first, edge.second,
-                                                   span_text(options.adapt_after)));
+        tell(schemas::Ended::kAdapted,
+             fmt::format("{} has not called {} for {}, which is usual now", edge.first, edge.second,
+                         span_text(options.adapt_after)));
         life.gone = Phase::kQuiet;
         life.calls_usual = life.spans_usual = life.expected_idle = 0;
         life.windows = 0;
@@ -134,9 +133,9 @@ void ServiceMap::judge_gone(const Edge& edge, Life& life, std::uint64_t calls, s
     }
     life.gone = Phase::kFiring;
     life.gone_at = to;
-    tell({}, fmt::format("{} has not called {} for {}, where about {:.0f} calls were to be expected",
-                         edge.first, edge.second, span_text(to - life.stats.last_at),
-                         life.expected_idle));
+    tell({}, fmt::format(
+                 "{} has not called {} for {}, where about {:.0f} calls were to be expected",
+                 edge.first, edge.second, span_text(to - life.stats.last_at), life.expected_idle));
 }
 
 schemas::Anomaly ServiceMap::anomaly(const char* detector, const Edge& edge, const Life& life,
@@ -159,8 +158,8 @@ schemas::Anomaly ServiceMap::anomaly(const char* detector, const Edge& edge, con
     return anomaly;
 }
 
-std::map<Edge, ServiceMap::Stats> ServiceMap::stats() const {
-    std::map<Edge, Stats> out;
+std::map<Edge, EdgeStats> ServiceMap::stats() const {
+    std::map<Edge, EdgeStats> out;
     for (const auto& [edge, life] : edges_) out.emplace(edge, life.stats);
     return out;
 }
@@ -183,8 +182,8 @@ void ServiceMap::save(Encoder& out) const {
         out.flag(life.fresh);
         save_phase(life.gone, out);
         out.time(life.gone_at);
-        for (const double value : {life.calls_usual, life.spans_usual, life.expected_idle,
-                                   life.longest_idle}) {
+        for (const double value :
+             {life.calls_usual, life.spans_usual, life.expected_idle, life.longest_idle}) {
             out.f64(value);
         }
         out.u64(life.windows);
@@ -207,8 +206,8 @@ void ServiceMap::load(Decoder& in) {
         life.fresh = in.flag();
         life.gone = load_phase(in);
         life.gone_at = in.time();
-        for (double* value : {&life.calls_usual, &life.spans_usual, &life.expected_idle,
-                              &life.longest_idle}) {
+        for (double* value :
+             {&life.calls_usual, &life.spans_usual, &life.expected_idle, &life.longest_idle}) {
             *value = in.f64();
             if (!std::isfinite(*value) || *value < 0) in.set_failed();
         }

@@ -35,13 +35,6 @@ class ServiceMap {
 public:
     explicit ServiceMap(std::size_t edges_max) : edges_max_(edges_max) {}
 
-    struct Stats {
-        EventTime first_at;  // The end of its first call; the epoch when that is not known.
-        EventTime last_at;
-        std::uint64_t calls = 0;
-        std::uint64_t errors = 0;
-    };
-
     // A service was seen; an edge was. `learn` tells of a new one in out.topology.
     void saw_service(const std::string& service, EventTime at);
     void learn(const EntityId& caller, const EntityId& callee, EventTime at, Findings& out);
@@ -53,7 +46,7 @@ public:
     bool knows(const Edge& edge) const { return edges_.contains(edge); }
     std::size_t size() const { return edges_.size(); }
     std::uint64_t refused() const { return refused_; }
-    std::map<Edge, Stats> stats() const;
+    std::map<Edge, EdgeStats> stats() const;
 
     void save(Encoder& out) const;
     void load(Decoder& in);
@@ -62,7 +55,7 @@ public:
 
 private:
     struct Life {
-        Stats stats;
+        EdgeStats stats;
         bool announced = false;  // Whether it was judged to be new, or not.
         bool fresh = false;      // "trace.edge_new" fires.
         Phase gone = Phase::kQuiet;

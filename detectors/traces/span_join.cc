@@ -1,7 +1,6 @@
 #include "detectors/traces/span_join.h"
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 namespace vigie::detectors {
@@ -47,25 +46,31 @@ bool SpanJoin::add(EventTime window, JoinSpan span) {
     if (size_ >= limits_.spans_max) return false;
     auto& spans = spans_[window];
     spans.push_back(std::move(span));
-    const JoinSpan& kept = spans.back();
+    JoinSpan& kept = spans.back();
     ++size_;
     ids_.insert(kept.id);
-    if (kept.parent != 0) children_[kept.parent].push_back(&kept);
+    if (kept.parent != 0) {
+        children_[kept.parent].push_back(&kept);
+        kept.met = kept.met || ids_.contains(kept.parent);
+    }
+    if (const auto children = children_.find(kept.id); children != children_.end()) {
+        for (JoinSpan* child : children->second) child->met = true;
+    }
     return true;
 }
 
 // So that nothing depends on the order in which spans came.
-std::vector<const JoinSpan*> SpanJoin::sorted(const std::vector<const JoinSpan*>& spans) {
-    auto out = spans;
-    std::ranges::sort(out, {}, [](const JoinSpan* span) {
+std::vector<const JoinSpan*> SpanJoin::sorted(std::vector<const JoinSpan*> spans) {
+    std::ranges::sort(spans, {}, [](const JoinSpan* span) {
         return std::tuple(span->start, span->end, span->id);
     });
-    return out;
+    return spans;
 }
 
-const std::vector<const JoinSpan*>* SpanJoin::children_of(const JoinSpan& span) const {
+std::vector<const JoinSpan*> SpanJoin::children_of(const JoinSpan& span) const {
     const auto found = children_.find(span.id);
-    return found == children_.end() ? nullptr : &found->second;
+    if (found == children_.end()) return {};
+    return sorted({found->second.begin(), found->second.end()});
 }
 
 bool SpanJoin::is_call(const JoinSpan& client, const JoinSpan& server) {
@@ -112,9 +117,8 @@ double SpanJoin::delay_of(const Call& call) const {
 }
 
 void SpanJoin::collect_waits(const JoinSpan& span, int depth, std::vector<Interval>& out) const {
-    const auto* const children = children_of(span);
-    if (children == nullptr || depth > kDepthMax) return;
-    for (const JoinSpan* child : sorted(*children)) {
+    if (depth > kDepthMax) return;
+    for (const JoinSpan* child : children_of(span)) {
         if (out.size() >= kWaitsMax) return;
         if (is_internal(*child) && child->service == span.service) {
             collect_waits(*child, depth + 1, out);
@@ -134,8 +138,7 @@ void SpanJoin::close(EventTime window, const Joined& joined) {
         const std::int64_t epoch = micros_of(window) / kEpochMicros;
         forget_skews(epoch);
         for (const JoinSpan* span : spans) {
-            const auto* const children = children_of(*span);
-            for (const JoinSpan* child : children == nullptr ? std::vector<const JoinSpan*>{} : *children) {
+            for (const JoinSpan* child : children_of(*span)) {
                 if (is_call(*span, *child)) learn_skew(epoch, call_of(*span, *child));
             }
         }
@@ -147,9 +150,7 @@ void SpanJoin::close(EventTime window, const Joined& joined) {
                 const auto own = self_time({span->start, span->end}, std::move(waits));
                 joined.self(*span, std::chrono::duration<double>(own).count(), has_waited);
             }
-            const auto* const children = children_of(*span);
-            if (children == nullptr) continue;
-            for (const JoinSpan* child : sorted(*children)) {
+            for (const JoinSpan* child : children_of(*span)) {
                 if (child->service == span->service) continue;
                 joined.call(*span, *child);
                 if (!is_call(*span, *child)) continue;
@@ -168,10 +169,10 @@ void SpanJoin::expire(EventTime window) {
     auto& spans = spans_.at(window);
     for (const JoinSpan& span : spans) {
         if (span.parent == 0) continue;
-        if (!ids_.contains(span.parent)) ++incomplete_;
+        if (!span.met) ++incomplete_;
         const auto siblings = children_.find(span.parent);
         if (siblings == children_.end()) continue;
-        std::erase(siblings->second, &span);
+        std::erase_if(siblings->second, [&span](const JoinSpan* each) { return each == &span; });
         if (siblings->second.empty()) children_.erase(siblings);
     }
     for (const JoinSpan& span : spans) ids_.erase(span.id);
@@ -186,9 +187,8 @@ void SpanJoin::forget_skews(std::int64_t epoch) {
 
 bool SpanJoin::numbers_below(std::size_t services) const {
     return std::ranges::all_of(spans_, [services](const auto& window) {
-        return std::ranges::all_of(window.second, [services](const JoinSpan& span) {
-            return span.service < services;
-        });
+        return std::ranges::all_of(
+            window.second, [services](const JoinSpan& span) { return span.service < services; });
     });
 }
 
@@ -206,6 +206,7 @@ void SpanJoin::save(Encoder& out) const {
             out.time(span.end);
             out.flag(span.error);
             out.u64(span.callee);
+            out.flag(span.met);
             out.text(span.operation);
             out.text(span.trace);
         }
@@ -213,8 +214,8 @@ void SpanJoin::save(Encoder& out) const {
     out.u64(skews_.size());
     for (const auto& [pair, skew] : skews_) {
         out.u64(pair);
-        for (const std::int64_t value : {skew.epoch, skew.on_the_way, skew.ahead,
-                                         skew.on_the_way_before, skew.ahead_before}) {
+        for (const std::int64_t value :
+             {skew.epoch, skew.on_the_way, skew.ahead, skew.on_the_way_before, skew.ahead_before}) {
             out.i64(value);
         }
     }
@@ -242,6 +243,7 @@ void SpanJoin::load(Decoder& in) {
             if (span.end < span.start) in.set_failed();
             span.error = in.flag();
             span.callee = in.u64();
+            span.met = in.flag();
             span.operation = in.text();
             span.trace = in.text();
             if (!in.failed()) add(window, std::move(span));

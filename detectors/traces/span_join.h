@@ -16,8 +16,8 @@
 #include "detectors/codec.h"
 #include "schemas/telemetry.h"
 
-// What only several spans of a trace together tell: how long a service worked itself, and how long a
-// call was on its way.
+// What only several spans of a trace together tell: how long a service worked itself, and how long
+// a call was on its way.
 namespace vigie::detectors {
 
 using Interval = std::pair<EventTime, EventTime>;
@@ -37,7 +37,8 @@ struct JoinSpan {
     EventTime end;
     bool error = false;
     std::uint64_t callee = 0;  // Hash of what a client span says it calls; 0: it does not say.
-    std::string operation;   // Of server and consumer spans.
+    bool met = false;          // Its parent was here at some time.
+    std::string operation;     // Of server and consumer spans.
     std::string trace;
 };
 
@@ -55,8 +56,8 @@ public:
     explicit SpanJoin(Limits limits) : limits_(limits) {}
 
     struct Joined {
-        // A server or consumer span: its time without that of what it called. Its own internal spans
-        // are its own work; what counts is what they called.
+        // A server or consumer span: its time without that of what it called. Its own internal
+        // spans are its own work; what counts is what they called.
         std::function<void(const JoinSpan& span, double seconds, bool has_waited)> self;
         // From the start of a client span to that of the server span that is its child, the
         // difference of the two clocks taken off.
@@ -77,9 +78,9 @@ public:
     bool numbers_below(std::size_t services) const;  // Whether what was loaded makes sense.
 
 private:
-    // How far the clock of a callee's machine is ahead of that of its caller's: by the call that was
-    // shortest on its way, whose two ways are taken as equally long (Mills, RFC 5905, clock filter).
-    // The best of this span of time and of the one before.
+    // How far the clock of a callee's machine is ahead of that of its caller's: by the call that
+    // was shortest on its way, whose two ways are taken as equally long (Mills, RFC 5905, clock
+    // filter). The best of this span of time and of the one before.
     struct Skew {
         std::int64_t epoch = 0;
         std::int64_t on_the_way = -1;  // Microseconds there and back; -1: none yet.
@@ -93,8 +94,8 @@ private:
         std::int64_t on_the_way;  // There and back: the client's duration minus the server's.
     };
 
-    static std::vector<const JoinSpan*> sorted(const std::vector<const JoinSpan*>& spans);
-    const std::vector<const JoinSpan*>* children_of(const JoinSpan& span) const;
+    static std::vector<const JoinSpan*> sorted(std::vector<const JoinSpan*> spans);
+    std::vector<const JoinSpan*> children_of(const JoinSpan& span) const;  // Sorted.
     static bool is_call(const JoinSpan& client, const JoinSpan& server);
     static Call call_of(const JoinSpan& client, const JoinSpan& server);
     void collect_waits(const JoinSpan& span, int depth, std::vector<Interval>& out) const;
@@ -113,7 +114,7 @@ private:
     // Rebuilt from `spans_`, which they point into.
     std::size_t size_ = 0;
     std::unordered_set<std::uint64_t> ids_;
-    std::unordered_map<std::uint64_t, std::vector<const JoinSpan*>> children_;
+    std::unordered_map<std::uint64_t, std::vector<JoinSpan*>> children_;
 };
 
 }  // namespace vigie::detectors

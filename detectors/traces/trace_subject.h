@@ -26,9 +26,9 @@ struct RequestTally {
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;
     LatencySketch latency;
-    LatencySketch self;   // Of services and operations: without the time of what they called.
+    LatencySketch self;        // Of services and operations: without the time of what they called.
     std::uint64_t waited = 0;  // How many of those called anything.
-    LatencySketch delay;  // Of edges: from the client's start to the server's.
+    LatencySketch delay;       // Of edges: from the client's start to the server's.
     // Trace ids of five errors, the least by text, so that the order of spans does not matter.
     std::vector<std::string> failed;
     std::vector<std::pair<double, std::string>>
@@ -125,7 +125,7 @@ private:
 
     EntityId caller_;  // Empty for a service's own spans.
     EntityId entity_;
-    std::string operation_;  // Empty for a service as a whole.
+    std::string operation_;         // Empty for a service as a whole.
     schemas::Severity severity_{};  // Of errors and latency, when they began.
     schemas::Severity severity_traffic_{};
     schemas::Severity severity_parts_{};  // Of self time and delay.

@@ -57,8 +57,7 @@ class TraceDetector final : public Detector {
 public:
     explicit TraceDetector(TraceOptions options)
         : options_(options),
-          operations_(
-              {options.operations_max, options.operations_total_max, options.idle_after}),
+          operations_({options.operations_max, options.operations_total_max, options.idle_after}),
           edges_(options.spans_max, options.edges_max),
           join_({options.window, options.parent_wait, options.join_spans_max, options.edges_max}) {}
 
@@ -148,12 +147,15 @@ public:
         return counts;
     }
 
+    std::map<Edge, EdgeStats> service_map() const { return edges_.map().stats(); }
+
 private:
     using Scope = TraceSubject::Scope;
     // What came of a window so far.
     struct OpenWindow {
         std::map<std::string, RequestTally, std::less<>> tallies;  // Of services and edges, by key.
-        std::map<std::pair<std::string, std::string>, RequestTally> operations;  // Service and name.
+        std::map<std::pair<std::string, std::string>, RequestTally>
+            operations;  // Service and name.
         MapWindow map;
 
         void save(Encoder& out) const;
@@ -226,8 +228,7 @@ private:
 
     void count(OpenWindow& open, const EntityId& caller, const EntityId& entity, const Span& span,
                bool error) {
-        const std::string key =
-            caller.empty() ? entity.value : key_of(caller.value, entity.value);
+        const std::string key = caller.empty() ? entity.value : key_of(caller.value, entity.value);
         if (!subjects_.contains(key) && !add_subject(key, caller, entity, "", span.end)) return;
         open.tallies[key].add(seconds_of(span), error, span.trace_id);
     }
@@ -286,9 +287,8 @@ private:
             if (caller.kind != SpanKind::kClient || caller.callee != 0) return;
             const std::string key = key_of(from.value, to.value);
             if (!subjects_.contains(key) && !add_subject(key, from, to, "", caller.end)) return;
-            open.tallies[key].add(
-                std::chrono::duration<double>(caller.end - caller.start).count(), caller.error,
-                caller.trace);
+            open.tallies[key].add(std::chrono::duration<double>(caller.end - caller.start).count(),
+                                  caller.error, caller.trace);
         };
         join_.close(window, joined);
     }
@@ -393,7 +393,7 @@ private:
     bool has_now_ = false;
     EventTime now_;
     EventTime watching_since_;
-    EventTime closed_until_;     // Windows before this are closed.
+    EventTime closed_until_;  // Windows before this are closed.
     // When make_room() may next succeed, and how many there are, by scope.
     std::array<EventTime, TraceSubject::kScopes> full_until_{};
     std::array<std::size_t, TraceSubject::kScopes> subject_counts_{};
@@ -453,6 +453,11 @@ void TraceDetector::OpenWindow::load(Decoder& in, TraceFormat format) {
 }
 
 }  // namespace
+
+std::map<Edge, EdgeStats> service_map_of(const Detector& detector) {
+    const auto* const traces = dynamic_cast<const TraceDetector*>(&detector);
+    return traces == nullptr ? std::map<Edge, EdgeStats>{} : traces->service_map();
+}
 
 Result<std::unique_ptr<Detector>> make_trace_detector(TraceOptions options) {
     using std::chrono::milliseconds;

@@ -3,7 +3,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "core/result.h"
 #include "detectors/detector.h"
@@ -61,13 +64,23 @@ struct TraceOptions {
 // server.address) or that has a span below it, in windows of event time that advance() closes:
 // "trace.latency", "trace.errors", "trace.traffic". From spans that could be joined also the time a
 // service worked itself, "trace.self_time", and how long calls were on their way to it,
-// "trace.edge_delay" (span_join.h says how). Edges are learned from client spans and from spans whose
-// parent is of another service; new and vanished ones are told (service_map.h).
-// Spans for closed windows ("late"), without a service ("no_entity"), that end before they start
-// or are too far ahead ("bad_time") and over the limits are dropped and counted; so are services
-// and edges that make room while an anomaly of theirs is silent ("forgotten"), and spans whose
-// parent never came ("incomplete"). Nothing depends on the order in which the spans of a window
-// came, while no limit is reached. kInvalid names the option that is wrong.
+// "trace.edge_delay" (span_join.h says how). Edges are learned from client spans and from spans
+// whose parent is of another service; new and vanished ones are told (service_map.h). Spans for
+// closed windows ("late"), without a service ("no_entity"), that end before they start or are too
+// far ahead ("bad_time") and over the limits are dropped and counted; so are services and edges
+// that make room while an anomaly of theirs is silent ("forgotten"), and spans whose parent never
+// came ("incomplete"). Nothing depends on the order in which the spans of a window came, while no
+// limit is reached. kInvalid names the option that is wrong.
 Result<std::unique_ptr<Detector>> make_trace_detector(TraceOptions options);
+
+// Who calls whom, by caller and callee, and how often; of windows that are closed.
+struct EdgeStats {
+    EventTime first_at;  // The end of its first call; the epoch when that is not known.
+    EventTime last_at;
+    std::uint64_t calls = 0;
+    std::uint64_t errors = 0;
+};
+// `detector` is one that make_trace_detector made; empty for any other.
+std::map<std::pair<std::string, std::string>, EdgeStats> service_map_of(const Detector& detector);
 
 }  // namespace vigie::detectors

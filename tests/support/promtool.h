@@ -1,13 +1,13 @@
 #pragma once
 
+#include <sys/wait.h>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <sys/wait.h>
 
-// Prometheus' own checker, as Debian has it, where ./dev put it. Tests that compare with it say so and
-// pass when it is not there; ./dev test gets it.
+// Prometheus' own checker, as Debian has it, where ./dev put it. Tests that compare with it say so
+// and pass when it is not there; ./dev test gets it.
 namespace vigie::test {
 
 inline std::string promtool() {
@@ -26,7 +26,8 @@ struct PromtoolAnswer {
 // Runs it in `folder` with these arguments; both outputs are read.
 inline PromtoolAnswer run_promtool(const std::string& folder, const std::string& arguments) {
     PromtoolAnswer answer;
-    const std::string command = "cd '" + folder + "' && '" + promtool() + "' " + arguments + " 2>&1";
+    const std::string command =
+        "cd '" + folder + "' && '" + promtool() + "' " + arguments + " 2>&1";
     std::FILE* const pipe = ::popen(command.c_str(), "r");
     if (pipe == nullptr) return answer;
     char buffer[4096];
