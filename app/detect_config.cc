@@ -200,9 +200,17 @@ void read_traces(Section& section, detectors::TraceOptions& options) {
     read_count(section, "services_max", options.services_max);
     read_count(section, "edges_max", options.edges_max);
     read_count(section, "spans_max", options.spans_max);
+    read_count(section, "operations_max", options.operations_max, 1, 10'000);
+    read_count(section, "operations_total_max", options.operations_total_max, 1, 1'000'000);
+    read_count(section, "join_spans_max", options.join_spans_max);
+    options.parent_wait = section.seconds("parent_wait", options.parent_wait);
+    options.edge_gone_after = section.seconds("edge_gone_after", options.edge_gone_after);
     read_severity(section, "severity", options.severity);
     read_severity(section, "severity_traffic", options.severity_traffic);
     read_severity(section, "severity_known_edge", options.severity_known_edge);
+    read_severity(section, "severity_operation", options.severity_operation);
+    read_severity(section, "severity_parts", options.severity_parts);
+    read_severity(section, "severity_map", options.severity_map);
     check(section, options, detectors::make_trace_detector);
 }
 

@@ -115,7 +115,8 @@ private:
     void refuse_at(const YamlNode& node, const std::string& expression, std::size_t at,
                    std::string_view what);
     // The expression with recorded names filled in; nothing when it was refused.
-    std::optional<std::string> filled(const YamlNode& node, const std::string& expression, int depth);
+    std::optional<std::string> filled(const YamlNode& node, const std::string& expression,
+                                      int depth);
 
     const std::vector<std::string_view> lines_;
     const std::string file_;
@@ -134,13 +135,14 @@ void Import::refuse_at(const YamlNode& node, const std::string& expression, std:
     const std::string_view wanted = of_expression[place.line - 1];
     for (auto row = static_cast<std::size_t>(node.line - 1); row < lines_.size(); ++row) {
         if (row > static_cast<std::size_t>(node.line) + of_expression.size()) break;
-        const std::size_t column = wanted.empty() ? std::string_view::npos : lines_[row].find(wanted);
+        const std::size_t column =
+            wanted.empty() ? std::string_view::npos : lines_[row].find(wanted);
         if (column == std::string_view::npos) continue;
         imported_.refusals.push_back(line(row + 1, column + place.column, what));
         return;
     }
-    refuse(node, fmt::format("line {}, column {} of the expression: {}", place.line, place.column,
-                             what));
+    refuse(node,
+           fmt::format("line {}, column {} of the expression: {}", place.line, place.column, what));
 }
 
 void Import::note_records(const YamlNode& group) {
@@ -174,8 +176,9 @@ std::optional<std::string> Import::filled(const YamlNode& node, const std::strin
         if (found == records_.end()) continue;
         const Record& record = found->second;
         const auto no = [&](std::string_view why) -> std::optional<std::string> {
-            refuse_at(node, expression, selector->begin,
-                      fmt::format("'{}' is a recording rule of this file, {}", selector->metric, why));
+            refuse_at(
+                node, expression, selector->begin,
+                fmt::format("'{}' is a recording rule of this file, {}", selector->metric, why));
             return {};
         };
         if (record.twice) return no("and there are several of that name");
@@ -206,7 +209,8 @@ std::string Import::severity_of(const YamlNode& rule) {
     std::string severity = "warning";
     for (const auto& [key, value] : labels->entries) {
         if (key != "severity") {
-            note(value, fmt::format("label {}: an anomaly carries the labels of its entity only", key));
+            note(value,
+                 fmt::format("label {}: an anomaly carries the labels of its entity only", key));
             continue;
         }
         const std::string& text = value.scalar;
@@ -270,17 +274,20 @@ void Import::read_alert(const YamlNode& rule) {
         return refuse(*expr, detector.error().message);
     }
     std::string lines;
-    if (!read_duration(rule, "for", lines) || !read_duration(rule, "keep_firing_for", lines)) return;
+    if (!read_duration(rule, "for", lines) || !read_duration(rule, "keep_firing_for", lines))
+        return;
     std::vector<const promql::Expression*> selectors;
     const auto tree = promql::parse(*expression);
     promql::collect_selectors(**tree, selectors);
-    const auto symptom = expression->find("absent") != std::string::npos
-                             ? schemas::Symptom::kAbsence
-                             : detectors::symptom_of(selectors.empty() ? "" : selectors[0]->metric, {});
+    const auto symptom =
+        expression->find("absent") != std::string::npos
+            ? schemas::Symptom::kAbsence
+            : detectors::symptom_of(selectors.empty() ? "" : selectors[0]->metric, {});
     const std::string summary = summary_of(rule);
-    imported_.yaml += fmt::format("    - name: {}\n      expr: {}\n{}      severity: {}\n      symptom: {}\n",
-                                  yaml_text(unique_name(alert)), yaml_text(*expression), lines,
-                                  severity_of(rule), schemas::to_string(symptom));
+    imported_.yaml +=
+        fmt::format("    - name: {}\n      expr: {}\n{}      severity: {}\n      symptom: {}\n",
+                    yaml_text(unique_name(alert)), yaml_text(*expression), lines, severity_of(rule),
+                    schemas::to_string(symptom));
     if (!summary.empty()) imported_.yaml += fmt::format("      summary: {}\n", yaml_text(summary));
 }
 
@@ -313,8 +320,9 @@ void Import::read_group(const YamlNode& group) {
 Result<Imported> Import::run(const YamlNode& root) {
     const YamlNode* const groups = root.find("groups");
     if (groups == nullptr || groups->kind != Kind::kSequence) {
-        return fail(ErrorKind::kInvalid,
-                    fmt::format("{}: this is no rule file of Prometheus: 'groups' is missing", file_));
+        return fail(
+            ErrorKind::kInvalid,
+            fmt::format("{}: this is no rule file of Prometheus: 'groups' is missing", file_));
     }
     for (const auto& group : groups->items) note_records(group);
     for (const auto& group : groups->items) read_group(group);
@@ -338,7 +346,8 @@ int run_import_prometheus_rules(const std::vector<std::string>& files) {
     std::set<std::string> names;
     for (const auto& file : files) {
         const auto text = read_file(file, kFileBytesMax);
-        const auto imported = text ? import_prometheus_rules(*text, file, names) : fail(text.error());
+        const auto imported =
+            text ? import_prometheus_rules(*text, file, names) : fail(text.error());
         if (!imported) {
             fmt::print(stderr, "vigie: {}\n", imported.error().message);
             return 1;
