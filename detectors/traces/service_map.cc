@@ -61,33 +61,57 @@ void ServiceMap::close(EventTime /*from*/, EventTime to, const MapWindow& window
         const CallCount count = calls == window.calls.end() ? CallCount{} : calls->second;
         life.stats.calls += count.calls;
         life.stats.errors += count.errors;
-        judge_new(edge, life, to, options, out);
+        judge_new(edge, life, count.calls, to, options, out);
         judge_gone(edge, life, count.calls, spans == window.spans.end() ? 0 : spans->second, to,
                    options, out);
     }
 }
 
-void ServiceMap::judge_new(const Edge& edge, Life& life, EventTime to, const TraceOptions& options,
-                           Findings& out) {
+void ServiceMap::judge_new(const Edge& edge, Life& life, std::uint64_t calls, EventTime to,
+                           const TraceOptions& options, Findings& out) {
+    const auto tell = [&](std::optional<schemas::Ended> ended, std::string reason) {
+        out.anomalies.push_back(anomaly("trace.edge_new", edge, life, to, options));
+        out.anomalies.back().firing = !ended.has_value();
+        out.anomalies.back().ended = ended;
+        out.anomalies.back().reason = std::move(reason);
+        life.fresh = ended ? Phase::kQuiet : Phase::kFiring;
+    };
     if (!life.announced && life.stats.first_at < to) {
         life.announced = true;
         const auto caller = services_.find(edge.first);
-        life.fresh = caller != services_.end() &&
-                     life.stats.first_at - caller->second >= options.warmup_span &&
-                     life.stats.first_at != EventTime{};
-        if (!life.fresh) return;
-        out.anomalies.push_back(anomaly("trace.edge_new", edge, life, to, options));
-        out.anomalies.back().reason =
-            fmt::format("{} calls {}, which it never did in {}", edge.first, edge.second,
-                        span_text(life.stats.first_at - caller->second));
-    } else if (life.fresh && to - life.stats.first_at >= options.adapt_after) {
-        life.fresh = false;
-        out.anomalies.push_back(anomaly("trace.edge_new", edge, life, to, options));
-        out.anomalies.back().firing = false;
-        out.anomalies.back().ended = schemas::Ended::kAdapted;
-        out.anomalies.back().reason =
-            fmt::format("{} has called {} for {}, which is usual now", edge.first, edge.second,
-                        span_text(options.adapt_after));
+        const bool known = caller != services_.end() && life.stats.first_at != EventTime{} &&
+                           life.stats.first_at - caller->second >= options.warmup_span;
+        if (!known) return;
+        tell({}, fmt::format("{} calls {}, which it never did in {}", edge.first, edge.second,
+                             span_text(life.stats.first_at - caller->second)));
+    } else if (life.fresh == Phase::kFiring && to - life.stats.first_at >= options.adapt_after) {
+        tell(schemas::Ended::kAdapted,
+             fmt::format("{} has called {} for {}, which is usual now", edge.first, edge.second,
+                         span_text(options.adapt_after)));
+    } else if (life.fresh == Phase::kSilent && calls > 0) {
+        tell(schemas::Ended::kCalm,
+             fmt::format("{} calls {} again, which is known by now", edge.first, edge.second));
+    }
+}
+
+void ServiceMap::fall_silent(EventTime now, const std::function<bool(EventTime)>& silent_since,
+                             const TraceOptions& options, Findings& out) {
+    for (auto& [edge, life] : edges_) {
+        const auto end = [&](Phase& phase, const char* detector) {
+            phase = Phase::kSilent;
+            out.anomalies.push_back(anomaly(detector, edge, life, now, options));
+            out.anomalies.back().firing = false;
+            out.anomalies.back().ended = schemas::Ended::kSilent;
+            out.anomalies.back().reason =
+                fmt::format("{} has told nothing of calls to {} for {}: no longer judged",
+                            edge.first, edge.second, span_text(options.end_after));
+        };
+        if (life.fresh == Phase::kFiring && silent_since(life.stats.last_at)) {
+            end(life.fresh, "trace.edge_new");
+        }
+        if (life.gone == Phase::kFiring && silent_since(life.judged_at)) {
+            end(life.gone, "trace.edge_gone");
+        }
     }
 }
 
@@ -100,6 +124,7 @@ void ServiceMap::judge_gone(const Edge& edge, Life& life, std::uint64_t calls, s
         out.anomalies.back().reason = std::move(reason);
     };
     if (calls == 0 && spans == 0) return;  // Its caller says nothing: there is nothing to judge by.
+    life.judged_at = to;
     const double fade = 1 - 1.0 / options.history_windows;
     if (calls > 0) {
         if (life.gone != Phase::kQuiet) {
@@ -123,6 +148,12 @@ void ServiceMap::judge_gone(const Edge& edge, Life& life, std::uint64_t calls, s
         life.gone = Phase::kQuiet;
         life.calls_usual = life.spans_usual = life.expected_idle = 0;
         life.windows = 0;
+        return;
+    }
+    if (life.gone == Phase::kSilent) {
+        life.gone = Phase::kFiring;
+        life.gone_at = to;
+        tell({}, fmt::format("{} is back, and still does not call {}", edge.first, edge.second));
         return;
     }
     const bool warm = life.windows >= options.warmup_windows;
@@ -179,9 +210,10 @@ void ServiceMap::save(Encoder& out) const {
         out.u64(life.stats.calls);
         out.u64(life.stats.errors);
         out.flag(life.announced);
-        out.flag(life.fresh);
+        save_phase(life.fresh, out);
         save_phase(life.gone, out);
         out.time(life.gone_at);
+        out.time(life.judged_at);
         for (const double value :
              {life.calls_usual, life.spans_usual, life.expected_idle, life.longest_idle}) {
             out.f64(value);
@@ -203,9 +235,10 @@ void ServiceMap::load(Decoder& in) {
         life.stats.calls = in.u64();
         life.stats.errors = in.u64();
         life.announced = in.flag();
-        life.fresh = in.flag();
+        life.fresh = load_phase(in);
         life.gone = load_phase(in);
         life.gone_at = in.time();
+        life.judged_at = in.time();
         for (double* value :
              {&life.calls_usual, &life.spans_usual, &life.expected_idle, &life.longest_idle}) {
             *value = in.f64();

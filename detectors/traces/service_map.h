@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -43,6 +44,11 @@ public:
     void close(EventTime from, EventTime to, const MapWindow& window, const TraceOptions& options,
                Findings& out);
 
+    // What fires and has nothing left to judge by ends as silent. `silent_since` says whether a
+    // time is so long ago.
+    void fall_silent(EventTime now, const std::function<bool(EventTime)>& silent_since,
+                     const TraceOptions& options, Findings& out);
+
     bool knows(const Edge& edge) const { return edges_.contains(edge); }
     std::size_t size() const { return edges_.size(); }
     std::uint64_t refused() const { return refused_; }
@@ -56,10 +62,11 @@ public:
 private:
     struct Life {
         EdgeStats stats;
-        bool announced = false;  // Whether it was judged to be new, or not.
-        bool fresh = false;      // "trace.edge_new" fires.
-        Phase gone = Phase::kQuiet;
+        bool announced = false;       // Whether it was judged to be new, or not.
+        Phase fresh = Phase::kQuiet;  // Of "trace.edge_new",
+        Phase gone = Phase::kQuiet;   // and of "trace.edge_gone".
         EventTime gone_at;
+        EventTime judged_at;  // The end of the last window in which its caller did something.
         // Of the windows in which the caller did something, older ones fading.
         double calls_usual = 0;
         double spans_usual = 0;
@@ -69,8 +76,8 @@ private:
         double longest_idle = 0;
     };
 
-    void judge_new(const Edge& edge, Life& life, EventTime to, const TraceOptions& options,
-                   Findings& out);
+    void judge_new(const Edge& edge, Life& life, std::uint64_t calls, EventTime to,
+                   const TraceOptions& options, Findings& out);
     void judge_gone(const Edge& edge, Life& life, std::uint64_t calls, std::uint64_t spans,
                     EventTime to, const TraceOptions& options, Findings& out);
     static schemas::Anomaly anomaly(const char* detector, const Edge& edge, const Life& life,

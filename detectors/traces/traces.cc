@@ -89,6 +89,7 @@ public:
             if (!subject.firing() || !silent_since(subject.judged_at())) continue;
             subject.fall_silent(nobody, options_, out);
         }
+        edges_.map().fall_silent(now_, silent_since, options_, out);
     }
 
     std::string save() const override {

@@ -263,6 +263,16 @@ TEST_CASE("traces: a new edge of a known caller is told, those of a new caller a
     CHECK(said(of("trace.edge_new", site.out)) == "firing adapted");
 }
 
+TEST_CASE("traces: a new edge that nobody uses any more is no longer judged", "[detectors]") {
+    Site site(quick());
+    site.play(20, {.pays = false});
+    site.play(4, {});
+    site.play(400, {.pays = false}, 2);
+    CHECK(said(of("trace.edge_new", site.out)) == "firing silent");
+    site.play(6, {});
+    CHECK(said(of("trace.edge_new", site.out)) == "firing silent calm");
+}
+
 TEST_CASE("traces: an edge that its caller no longer uses is told, and its return", "[detectors]") {
     TraceOptions options = quick();
     options.edge_gone_after = 30s;
@@ -285,9 +295,18 @@ TEST_CASE("traces: an edge that its caller no longer uses is told, and its retur
         site.play(310, {.pays = false}, 5);
         CHECK(said(of("trace.edge_gone", site.out)) == "firing adapted");
     }
-    SECTION("nothing comes from the caller: nothing is said") {
+    SECTION("nothing comes from the caller: no longer judged") {
         for (int i = 0; i < 1000; ++i) site.detector->advance(at(site.now + i), site.out);
-        CHECK(said(of("trace.edge_gone", site.out)) == "firing");
+        CHECK(said(of("trace.edge_gone", site.out)) == "firing silent");
+        site.now += 1000;
+        SECTION("until it calls again") {
+            site.play(6, {});
+            CHECK(said(of("trace.edge_gone", site.out)) == "firing silent calm");
+        }
+        SECTION("until it is back without calls") {
+            site.play(6, {.pays = false});
+            CHECK(said(of("trace.edge_gone", site.out)) == "firing silent firing");
+        }
     }
 }
 
