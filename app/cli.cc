@@ -27,6 +27,7 @@ struct Arguments {
     std::string state;
     int limit = 100;
     std::string id;
+    std::vector<std::string> files;
     std::string token_file;
     DecideCommand decide;
     std::string data;
@@ -34,6 +35,8 @@ struct Arguments {
     LogCommand log;
     MigrateCommand migrate;
     DetectorLogsCommand logs;
+    DetectorMapCommand map;
+    DetectorProposeCommand propose;
     std::function<int()> run;
 };
 
@@ -320,6 +323,37 @@ void add_detector(CLI::App& app, Arguments& arguments) {
     });
 }
 
+void add_detector_on_log(CLI::App& detector, Arguments& arguments) {
+    DetectorMapCommand& of_map = arguments.map;
+    CLI::App& map =
+        *detector.add_subcommand("service-map", "Who calls whom in the recorded spans, how often");
+    add_place(map, of_map.place);
+    map.add_option("--from", of_map.from, "From this time on (RFC 3339)");
+    map.add_option("--to", of_map.to, "Until this time (RFC 3339)");
+    add_output(map, of_map.format);
+    map.callback([&arguments] {
+        arguments.run = [&arguments] { return run_detector_service_map(arguments.map); };
+    });
+
+    DetectorProposeCommand& of_propose = arguments.propose;
+    CLI::App& propose = *detector.add_subcommand(
+        "propose", "Thresholds for a rule, with the alarms they would have raised");
+    propose.add_option("files", of_propose.files, "CSV files with rows timestamp,value");
+    add_place(propose, of_propose.place);
+    propose.add_option("--metric", of_propose.metric,
+                       "Series of the recorded log instead: NAME{label=value}, with globs");
+    propose.add_option("--from", of_propose.from, "From this time on (RFC 3339)");
+    propose.add_option("--to", of_propose.to, "Until this time (RFC 3339)");
+    propose.add_flag("--below", of_propose.below, "For a rule that fires below its threshold");
+    propose.add_option("--for", of_propose.hold, "How long it must hold, for example 5m");
+    propose.add_option("--alarms-per-day", of_propose.alarms_per_day,
+                       "Budgets of a series; default: 0, one a month, one a week, one a day");
+    add_output(propose, of_propose.format);
+    propose.callback([&arguments] {
+        arguments.run = [&arguments] { return run_detector_propose(arguments.propose); };
+    });
+}
+
 void add_import(CLI::App& app, Arguments& arguments) {
     CLI::App& import = *app.add_subcommand("import",
                                            "Print what another program's configuration "
@@ -329,6 +363,11 @@ void add_import(CLI::App& app, Arguments& arguments) {
     alertmanager.add_option("file", arguments.config, "alertmanager.yml")->required();
     alertmanager.callback([&arguments] {
         arguments.run = [&arguments] { return run_import_alertmanager(arguments.config); };
+    });
+    CLI::App& rules = *import.add_subcommand("prometheus-rules", "Rule files of Prometheus");
+    rules.add_option("files", arguments.files, "Rule files")->required();
+    rules.callback([&arguments] {
+        arguments.run = [&arguments] { return run_import_prometheus_rules(arguments.files); };
     });
 }
 
@@ -358,6 +397,7 @@ int run_cli(int argc, char** argv) {
     add_dead_letters(app, arguments);
     add_migrate(app, arguments);
     add_detector(app, arguments);
+    add_detector_on_log(*app.get_subcommand("detector"), arguments);
     add_import(app, arguments);
     app.set_version_flag("--version", fmt::format("vigie {}", kVersion));
     const auto commands = app.get_subcommands([](CLI::App*) { return true; });

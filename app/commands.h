@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/api_client.h"
 #include "app/log_access.h"
@@ -73,8 +74,37 @@ struct DetectorLogsCommand {
 };
 int run_detector_logs(const DetectorLogsCommand& command);
 
+// Prints who called whom in the recorded spans, and how often.
+struct DetectorMapCommand {
+    LogPlace place;
+    std::optional<std::string> from;  // RFC 3339
+    std::optional<std::string> to;
+    Format format = Format::kTable;
+};
+int run_detector_service_map(const DetectorMapCommand& command);
+
+// Prints thresholds that a rule on these samples could have had, with the alarms it would have
+// raised: of CSV files "timestamp,value", or of the series of the recorded log that `metric`
+// chooses ("http_*{job=shop}").
+struct DetectorProposeCommand {
+    std::vector<std::string> files;
+    LogPlace place;
+    std::string metric;
+    std::optional<std::string> from;  // RFC 3339
+    std::optional<std::string> to;
+    bool below = false;
+    std::string hold;  // "5m"
+    std::vector<double> alarms_per_day;
+    Format format = Format::kTable;
+};
+int run_detector_propose(const DetectorProposeCommand& command);
+
 // Prints what an alertmanager.yml becomes here; 1 when a part of it cannot be expressed.
 int run_import_alertmanager(const std::string& file);
+
+// Prints what the alerting rules of Prometheus rule files become here, as one list; 1 when one of
+// them cannot be expressed.
+int run_import_prometheus_rules(const std::vector<std::string>& files);
 
 int run_check_config(const std::string& file);
 int run_serve(const std::string& file);  // "": defaults

@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <limits>
 
+#include <fmt/format.h>
+
+#include "detectors/rules/promql.h"
 #include "schemas/events.h"
 
 namespace vigie::app {
@@ -85,10 +88,55 @@ void read_selection(Section& section, detectors::Selection& selection) {
     selection.quantile = section.number("quantile", selection.quantile, 0, 1);
 }
 
+std::string read_burn_rate(Section& section) {
+    detectors::BurnRate burn;
+    burn.objective = section.number("objective", burn.objective, 0, 1);
+    burn.bad = section.text("bad");
+    burn.total = section.text("total");
+    burn.by = section.texts("by");
+    section.each("windows", [&burn](Section& windows) {
+        detectors::BurnRate::Windows each{};
+        each.longer = windows.duration("long", milliseconds{0}, milliseconds{0});
+        each.shorter = windows.duration("short", milliseconds{0}, milliseconds{0});
+        each.factor = windows.number("factor", 1, 0, 1e6);
+        burn.windows.push_back(each);
+    });
+    if (section.boolean("ticket", false)) burn.windows = detectors::burn_windows_ticket();
+    auto expression = detectors::expression_of(burn);
+    if (expression) return *std::move(expression);
+    section.complain("", expression.error().message);
+    return {};
+}
+
+// The condition of a rule, of which there is one.
+void read_condition(Section& section, detectors::Rule& rule) {
+    read_selection(section, rule.selection);
+    rule.expression = section.text("expr");
+    if (!rule.expression.empty()) {
+        if (const auto parsed = detectors::promql::parse(rule.expression); !parsed) {
+            const auto place = detectors::promql::place_of(rule.expression, parsed.error().at);
+            section.complain("expr", fmt::format("line {}, column {}: {}", place.line, place.column,
+                                                 parsed.error().what));
+        }
+    }
+    section.child("burn_rate", [&rule](Section& burn) {
+        if (burn.has("bad") || burn.has("total")) rule.expression = read_burn_rate(burn);
+    });
+    rule.all_of = section.texts("all_of");
+    rule.any_of = section.texts("any_of");
+    rule.none_of = section.texts("none_of");
+    rule.parent = section.text("parent");
+    const std::string scope = section.text("parent_scope", "entity");
+    rule.parent_of_any = scope == "any";
+    if (scope != "entity" && scope != "any") {
+        section.complain("parent_scope", "must be entity or any");
+    }
+}
+
 detectors::Rule read_rule(Section& section) {
     detectors::Rule rule;
     rule.name = section.text("name");
-    read_selection(section, rule.selection);
+    read_condition(section, rule);
     section.child("divide_by", [&rule](Section& divide) {
         if (divide.has("metric")) read_selection(divide, rule.divide_by.emplace());
     });
@@ -100,7 +148,9 @@ detectors::Rule read_rule(Section& section) {
     } else {
         section.complain("compare", "must be >, >=, <, <=, == or !=");
     }
-    if (!section.has("threshold")) section.complain("threshold", "is missing");
+    if (!rule.selection.metric.empty() && !section.has("threshold")) {
+        section.complain("threshold", "is missing");
+    }
     rule.threshold = section.number("threshold", 0, -1e18, 1e18);
     rule.hold = section.duration("for", rule.hold, milliseconds{0});
     rule.keep_firing = section.duration("keep_firing_for", rule.keep_firing, milliseconds{0});
@@ -150,9 +200,17 @@ void read_traces(Section& section, detectors::TraceOptions& options) {
     read_count(section, "services_max", options.services_max);
     read_count(section, "edges_max", options.edges_max);
     read_count(section, "spans_max", options.spans_max);
+    read_count(section, "operations_max", options.operations_max, 1, 10'000);
+    read_count(section, "operations_total_max", options.operations_total_max, 1, 1'000'000);
+    read_count(section, "join_spans_max", options.join_spans_max);
+    options.parent_wait = section.seconds("parent_wait", options.parent_wait);
+    options.edge_gone_after = section.seconds("edge_gone_after", options.edge_gone_after);
     read_severity(section, "severity", options.severity);
     read_severity(section, "severity_traffic", options.severity_traffic);
     read_severity(section, "severity_known_edge", options.severity_known_edge);
+    read_severity(section, "severity_operation", options.severity_operation);
+    read_severity(section, "severity_parts", options.severity_parts);
+    read_severity(section, "severity_map", options.severity_map);
     check(section, options, detectors::make_trace_detector);
 }
 

@@ -6,8 +6,8 @@
 #include "detectors/absence.h"
 #include "detectors/logs/logs.h"
 #include "detectors/metrics.h"
-#include "detectors/rules.h"
-#include "detectors/traces.h"
+#include "detectors/rules/rules.h"
+#include "detectors/traces/traces.h"
 
 namespace vigie::app {
 

@@ -1,4 +1,4 @@
-#include "detectors/rules.h"
+#include "detectors/rules/rules.h"
 
 #include <cmath>
 #include <limits>

@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include "detectors/metrics.h"
-#include "detectors/rules.h"
-#include "detectors/traces.h"
+#include "detectors/rules/rules.h"
+#include "detectors/traces/traces.h"
 #include "support.h"
 
 // A site as the demo has it: three services and a machine with about a thousand series, scraped

@@ -1,4 +1,4 @@
-#include "detectors/traces.h"
+#include "detectors/traces/traces.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +6,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "detectors/sketch.h"
-#include "detectors/trace_edges.h"
+#include "detectors/traces/sketch.h"
+#include "detectors/traces/trace_edges.h"
 #include "support.h"
 
 namespace {
@@ -358,6 +358,7 @@ TEST_CASE("traces: services, edges and remembered spans are bounded", "[detector
     options.services_max = 10;
     options.edges_max = 20;
     options.spans_max = 30;
+    options.join_spans_max = 200;
     const auto detector = *make_trace_detector(options);
     Findings out;
     std::size_t bytes = 0;

@@ -1,2 +1,2 @@
-vigie_fuzz(detector_state vigie_detectors vigie_detectors_logs)
+vigie_fuzz(detector_state vigie_detectors vigie_detectors_logs vigie_detectors_rules vigie_detectors_traces)
 vigie_fuzz(log_miner vigie_detectors_logs)
