@@ -12,6 +12,7 @@
 #include "app/bus_config.h"
 #include "app/ingest_config.h"
 #include "app/policy_config.h"
+#include "app/scrape_config.h"
 #include "app/section.h"
 #include "core/system_clock.h"
 #include "responders/actions/runner.h"
@@ -128,6 +129,7 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
     root.child("listen", [&config](Section& section) { read_listeners(section, config); });
     read_api(root, config);
     root.child("ingest", [&config](Section& section) { read_ingest(section, config); });
+    read_scrape(root, config.scrape);
     root.child("detect", [&config](Section& section) { read_detect(section, config.detect); });
     root.child("runbooks", [&](Section& section) {
         const std::string folder = section.text("folder");

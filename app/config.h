@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "ingest/foreign_topic.h"
 #include "ingest/receivers.h"
+#include "ingest/scrape.h"
 #include "schemas/policy.h"
 #include "streams/kafka/kafka_bus.h"
 
@@ -53,6 +54,7 @@ struct Config {
 
     ingest::Receivers::Options ingest;
     std::vector<ingest::ForeignTopic> foreign_topics;  // On Kafka
+    ingest::Scraper::Options scrape;
     DetectConfig detect;
     schemas::Policy policy;
     OutwardConfig outward;  // Actions and notifications

@@ -24,6 +24,7 @@
 #include "http/frame_server.h"
 #include "http/server.h"
 #include "ingest/receivers.h"
+#include "ingest/scrape.h"
 #include "ingest/ticker.h"
 #include "schemas/events.h"
 #include "schemas/topics.h"
@@ -123,6 +124,8 @@ struct Vigie::Parts {
     std::unique_ptr<streams::Thread> syslog_thread;
     std::unique_ptr<ingest::KubernetesWatch> kubernetes_watch;
     std::unique_ptr<streams::Thread> kubernetes_thread;
+    std::unique_ptr<ingest::Scraper> scraper;
+    std::vector<std::unique_ptr<streams::Thread>> scrape_threads;
 };
 
 // A switch that disappeared from an existing installation counts as on, also after a restart.
@@ -247,6 +250,12 @@ Status Vigie::Parts::start_servers() {
     if (kubernetes_watch = receivers->make_kubernetes_watch(); kubernetes_watch) {
         kubernetes_thread = std::make_unique<streams::Thread>(
             "kubernetes", [this](const std::stop_token& stop) { kubernetes_watch->run(stop); });
+    }
+    if (scraper = receivers->make_scraper(config.scrape); scraper) {
+        for (unsigned i = 0; i < scraper->threads(); ++i) {
+            scrape_threads.push_back(std::make_unique<streams::Thread>(
+                "scrape", [this](const std::stop_token& stop) { scraper->run(stop); }));
+        }
     }
     return start_syslog();
 }
@@ -430,6 +439,8 @@ void Vigie::Parts::stop(milliseconds wait_max) {
         server->drain(std::max(left, milliseconds{0}));
     }
     kubernetes_thread.reset();
+    for (auto& thread : scrape_threads) thread->request_stop();
+    scrape_threads.clear();
     syslog_thread.reset();
     tick_thread.reset();
     view_thread.reset();

@@ -41,6 +41,12 @@ inline constexpr MetricName kInFlightBytes{"vigie_ingest_in_flight_bytes",
                                            "Body bytes accepted and not yet answered."};
 inline constexpr MetricName kAppendSeconds{"vigie_ingest_append_seconds",
                                            "Time from append to durable, by source."};
+inline constexpr MetricName kScrapes{"vigie_ingest_scrapes_total",
+                                     "Times that a target was asked for its metrics, by job."};
+inline constexpr MetricName kScrapesFailed{
+    "vigie_ingest_failed_scrapes_total",
+    "Scrapes that brought nothing, came late or were lost, by reason."};
+inline constexpr MetricName kScrapeTargets{"vigie_ingest_scrape_targets", "Targets known now."};
 inline constexpr MetricName kTicks{"vigie_ingest_ticks_total", "Tick records made durable."};
 inline constexpr MetricName kTicksFailed{"vigie_ingest_ticks_failed_total",
                                          "Tick records that the bus did not take."};

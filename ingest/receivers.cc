@@ -10,6 +10,8 @@ namespace vigie::ingest {
 Receivers::Receivers(Options options, streams::Bus& bus, const Clock& clock,
                      MetricsRegistry& metrics, Log& log)
     : options_(std::move(options)),
+      clock_(clock),
+      metrics_(metrics),
       log_(log),
       intake_(std::make_shared<Intake>(options_.intake, bus, clock, metrics, log)),
       metrics_check_(std::make_shared<MetricsCheck>()),
@@ -20,6 +22,11 @@ Receivers::~Receivers() = default;
 std::unique_ptr<KubernetesWatch> Receivers::make_kubernetes_watch() const {
     if (options_.kubernetes.server_url.empty()) return nullptr;
     return std::make_unique<KubernetesWatch>(options_.kubernetes, intake_, log_);
+}
+
+std::unique_ptr<Scraper> Receivers::make_scraper(Scraper::Options options) const {
+    if (options.jobs.empty()) return nullptr;
+    return std::make_unique<Scraper>(std::move(options), intake_, clock_, metrics_, log_);
 }
 
 }  // namespace vigie::ingest

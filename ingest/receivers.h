@@ -15,6 +15,7 @@
 #include "ingest/intake.h"
 #include "ingest/kubernetes_watch.h"
 #include "ingest/mapping.h"
+#include "ingest/scrape.h"
 #include "ingest/webhook.h"
 #include "streams/bus.h"
 
@@ -112,11 +113,16 @@ public:
     // For a thread of its own; nullptr when no server is configured.
     std::unique_ptr<KubernetesWatch> make_kubernetes_watch() const;
 
+    // For threads of their own; nullptr when there is no job.
+    std::unique_ptr<Scraper> make_scraper(Scraper::Options options) const;
+
     // POST /cloudevents, and /webhooks/generic/NAME for each source that is configured.
     void add_generic(http::Router& router) const;
 
 private:
     const Options options_;
+    const Clock& clock_;
+    MetricsRegistry& metrics_;
     Log& log_;
     std::shared_ptr<Intake> intake_;
     std::shared_ptr<MetricsCheck> metrics_check_;
