@@ -190,7 +190,9 @@ Status Vigie::Parts::start_pipeline() {
 }
 
 Status Vigie::Parts::start_servers() {
-    receivers = std::make_unique<ingest::Receivers>(config.ingest, *bus, clock, metrics, log);
+    auto ways_in = config.ingest;
+    ways_in.intake.process = fmt::format("{:04x}", system_seed() & 0xffffU);
+    receivers = std::make_unique<ingest::Receivers>(std::move(ways_in), *bus, clock, metrics, log);
     ticker = std::make_unique<ingest::Ticker>(
         ingest::Ticker::Options{ticked_topics(), config.domain}, *bus, clock, metrics);
     views = std::make_unique<console::Views>(console::Views::Options{}, *bus, metrics, log);
@@ -219,6 +221,7 @@ Status Vigie::Parts::start_servers() {
     receivers->add_generic(api_router);
     receivers->add_logs(api_router);
     receivers->add_heartbeat(api_router);
+    receivers->add_explain(api_router);
     receivers->add_otlp(otlp_router);
     receivers->add_otlp_grpc(otlp_router);
     receivers->add_alertmanager(alertmanager_router);
@@ -423,6 +426,7 @@ void Vigie::Parts::run_ticker(const std::stop_token& stop) {
             log.warn("time does not move: a tick was not written",
                      {{"reason", ticked.error().message}});
         }
+        receivers->tick();
         kill_switch_on.set(outward->kill_switch().check_off() ? 0 : 1);
         streams::wait_for(config.tick, stop);
     }

@@ -16,6 +16,7 @@
 #include "ingest/kubernetes_watch.h"
 #include "ingest/mapping.h"
 #include "ingest/scrape.h"
+#include "ingest/sources.h"
 #include "ingest/webhook.h"
 #include "streams/bus.h"
 
@@ -38,6 +39,8 @@ public:
         // "owner/name" or "name" of a repository to the entity that it deploys.
         std::map<std::string, EntityId> github_entities;
         // Tokens, as Bearer or password of Basic; empty: none is asked for.
+        std::string otlp_token;                  // OTLP over HTTP and gRPC
+        std::string remote_write_token;          // /api/v1/write
         std::string loki_token;                  // /loki/api/v1/push
         std::string json_lines_token;            // /api/v1/logs
         std::string alertmanager_token;          // POST /api/v2/alerts
@@ -53,6 +56,7 @@ public:
         SenderEntities jenkins_entities;
         std::string argocd_token;
         SenderEntities argocd_entities;
+        Sources::Options sources;
         HeartbeatOptions heartbeats;
         KubernetesWatch::Options kubernetes;
         std::string cloudevents_token;
@@ -110,6 +114,12 @@ public:
     // To be appended at a start: they are expected from then on.
     std::vector<streams::Message> expected_heartbeats() const;
 
+    // GET /api/v1/ingest/requests/{id}: what became of a request, by its X-Request-Id.
+    void add_explain(http::Router& router) const;
+
+    // To be called every second or so.
+    void tick() const;
+
     // For a thread of its own; nullptr when no server is configured.
     std::unique_ptr<KubernetesWatch> make_kubernetes_watch() const;
 
@@ -126,6 +136,7 @@ private:
     Log& log_;
     std::shared_ptr<Intake> intake_;
     std::shared_ptr<MetricsCheck> metrics_check_;
+    std::shared_ptr<Sources> sources_;
     std::shared_ptr<SeenDeliveries> deliveries_;
 };
 

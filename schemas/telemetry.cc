@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "schemas/metrics_body.h"
+#include "schemas/otlp.h"
 
 namespace vigie::schemas {
 
@@ -14,8 +15,8 @@ namespace {
 // OTLP bodies of one signal: decompress, then decode.
 template <class Decode>
 auto decode_otlp(Decode decode, std::string_view bytes, std::string_view content_type,
-                 std::string_view content_encoding, const DecodeLimits& limits)
-    -> decltype(decode(bytes, OtlpEncoding::kJson, limits)) {
+                 std::string_view content_encoding, const DecodeLimits& limits, Refused& refused)
+    -> decltype(decode(bytes, OtlpEncoding::kJson, limits, refused)) {
     VIGIE_TRY_ASSIGN(const auto content, detail::parse_content_type(content_type));
     if (content != detail::Content::kOtlpJson && content != detail::Content::kOtlpProtobuf) {
         return fail(ErrorKind::kInvalid, "remote write carries metrics, not logs or traces");
@@ -23,7 +24,7 @@ auto decode_otlp(Decode decode, std::string_view bytes, std::string_view content
     VIGIE_TRY_ASSIGN(const std::string body, decompress(bytes, content_encoding, limits.bytes_max));
     const auto encoding =
         content == detail::Content::kOtlpJson ? OtlpEncoding::kJson : OtlpEncoding::kProtobuf;
-    return decode(body, encoding, limits);
+    return decode(body, encoding, limits, refused);
 }
 
 // The first that is there and not empty.
@@ -89,14 +90,30 @@ std::string to_string(std::string_view metric, const Labels& labels) {
 
 Result<std::vector<LogRecord>> decode_logs(std::string_view bytes, std::string_view content_type,
                                            std::string_view content_encoding,
+                                           const DecodeLimits& limits, Refused& refused) {
+    return decode_otlp(detail::decode_otlp_logs, bytes, content_type, content_encoding, limits,
+                       refused);
+}
+
+Result<std::vector<LogRecord>> decode_logs(std::string_view bytes, std::string_view content_type,
+                                           std::string_view content_encoding,
                                            const DecodeLimits& limits) {
-    return decode_otlp(decode_otlp_logs, bytes, content_type, content_encoding, limits);
+    Refused refused;
+    return decode_logs(bytes, content_type, content_encoding, limits, refused);
+}
+
+Result<std::vector<Span>> decode_traces(std::string_view bytes, std::string_view content_type,
+                                        std::string_view content_encoding,
+                                        const DecodeLimits& limits, Refused& refused) {
+    return decode_otlp(detail::decode_otlp_traces, bytes, content_type, content_encoding, limits,
+                       refused);
 }
 
 Result<std::vector<Span>> decode_traces(std::string_view bytes, std::string_view content_type,
                                         std::string_view content_encoding,
                                         const DecodeLimits& limits) {
-    return decode_otlp(decode_otlp_traces, bytes, content_type, content_encoding, limits);
+    Refused refused;
+    return decode_traces(bytes, content_type, content_encoding, limits, refused);
 }
 
 EntityId entity_of(const Labels& labels, std::string_view metric) {

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "schemas/telemetry.h"
+
+namespace vigie::ingest {
+
+// How many different values were seen, to within about 5 % for many: a HyperLogLog of 2048
+// registers (Flajolet, Fusy, Gandouet, Meunier: HyperLogLog, 2007), with linear counting for few.
+class ValueCount {
+public:
+    void add(std::uint64_t hash);
+    void add(const ValueCount& other);
+    double estimate() const;
+
+private:
+    std::array<std::uint8_t, 2048> registers_{};
+};
+
+// The series of one source: at most `series_max` in the last one to two windows. A series that did
+// not come in that time makes room. For any thread.
+class SeriesBound {
+public:
+    explicit SeriesBound(std::size_t series_max) : series_max_(series_max) {}
+
+    // Whether a series may be taken; asked once for each series and window, and each time for one
+    // that may not.
+    bool admit(std::string_view metric, const schemas::Labels& labels);
+
+    // Changes with each window: who remembers answers of admit() forgets them then.
+    std::uint64_t window() const { return window_.load(std::memory_order_relaxed); }
+    // The next window begins.
+    void turn();
+
+    struct Widest {
+        std::string label;  // With most values; "" when there is none
+        std::uint64_t values = 0;
+    };
+    struct State {
+        std::size_t series = 0;
+        std::uint64_t refused = 0;  // Answers "no", ever
+        Widest widest;
+    };
+    State state() const;
+
+private:
+    static constexpr std::size_t kNamesMax = 256;
+
+    const std::size_t series_max_;
+    std::atomic<std::uint64_t> window_{0};
+    mutable std::mutex mutex_;  // Protects everything below.
+    std::unordered_set<std::uint64_t> now_;
+    std::unordered_set<std::uint64_t> before_;
+    std::size_t both_ = 0;  // Series in either
+    std::uint64_t refused_ = 0;
+    std::map<std::string, ValueCount, std::less<>> values_now_;
+    std::map<std::string, ValueCount, std::less<>> values_before_;
+};
+
+}  // namespace vigie::ingest
