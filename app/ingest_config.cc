@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "http/client.h"
 #include "ingest/mapping.h"
 #include "schemas/events.h"
+#include "schemas/identity.h"
 
 namespace vigie::app {
 
@@ -295,6 +298,25 @@ ingest::ForeignTopic read_foreign_topic(Section& section) {
 }
 
 }  // namespace
+
+void read_identity(Section& section, Config& config) {
+    std::vector<schemas::IdentityRule> rules;
+    section.each("rules", [&](Section& part) {
+        schemas::IdentityRule rule{part.text("entity"), part.text_map("when")};
+        if (const auto good = schemas::IdentityRules::create({rule}); !good) {
+            part.complain("entity", good.error().message);
+            return;
+        }
+        for (const auto& [name, pattern] : rule.when) {
+            if (pattern.empty()) part.complain("when", fmt::format("'{}' is empty", name));
+        }
+        rules.push_back(std::move(rule));
+    });
+    auto made = schemas::IdentityRules::create(rules);
+    if (!made || made->empty()) return;
+    config.detect.identity = std::make_shared<const schemas::IdentityRules>(*std::move(made));
+    config.ingest.intake.identity = config.detect.identity;
+}
 
 void read_ingest(Section& section, Config& config) {
     auto& options = config.ingest;

@@ -18,6 +18,7 @@
 #include "http/message.h"
 #include "ingest/requests.h"
 #include "schemas/events.h"
+#include "schemas/identity.h"
 #include "schemas/telemetry.h"
 #include "streams/bus.h"
 
@@ -66,6 +67,7 @@ public:
         std::chrono::seconds behind_max{std::chrono::hours{24}};
         std::size_t requests_remembered = 10'000;  // For explain_request()
         std::string process = "0000";              // Of request ids; see RequestLog
+        schemas::Identity identity;                // Which entities alerts speak of
     };
 
     Intake(Options options, streams::Bus& bus, const Clock& clock, MetricsRegistry& metrics,
