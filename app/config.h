@@ -49,6 +49,7 @@ struct Config {
     Listen syslog_tcp{"127.0.0.1", 514, false};
     Listen syslog_tls{"127.0.0.1", 6514, false};
     std::optional<http::TlsFiles> tls;
+    http::Http2Bounds http2;
     std::string api_token;
     std::chrono::milliseconds drain_wait_max{10'000};
 

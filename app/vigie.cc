@@ -75,6 +75,7 @@ struct Vigie::Parts {
     Status open_kafka();
     Status start_pipeline();
     Status start_servers();
+    void start_scrapes();
     Status start_syslog();
     Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
                                                        const http::Router& router);
@@ -254,13 +255,17 @@ Status Vigie::Parts::start_servers() {
         kubernetes_thread = std::make_unique<streams::Thread>(
             "kubernetes", [this](const std::stop_token& stop) { kubernetes_watch->run(stop); });
     }
-    if (scraper = receivers->make_scraper(config.scrape); scraper) {
-        for (unsigned i = 0; i < scraper->threads(); ++i) {
-            scrape_threads.push_back(std::make_unique<streams::Thread>(
-                "scrape", [this](const std::stop_token& stop) { scraper->run(stop); }));
-        }
-    }
+    start_scrapes();
     return start_syslog();
+}
+
+void Vigie::Parts::start_scrapes() {
+    scraper = receivers->make_scraper(config.scrape);
+    if (!scraper) return;
+    for (unsigned i = 0; i < scraper->threads(); ++i) {
+        scrape_threads.push_back(std::make_unique<streams::Thread>(
+            "scrape", [this](const std::stop_token& stop) { scraper->run(stop); }));
+    }
 }
 
 Status Vigie::Parts::start_syslog() {
@@ -295,6 +300,7 @@ Result<std::unique_ptr<http::Server>> Vigie::Parts::start_server(std::string nam
     options.tls = config.tls;
     options.body_bytes_max = config.ingest.intake.body_bytes_max;
     options.http2 = &router == &otlp_router;
+    options.http2_bounds = config.http2;
     if (&router == &api_router) {
         // Without a token it listens on loopback, where only a page of another site could come by
         // a name.

@@ -194,3 +194,21 @@ ingest:
         CHECK(complaints(text) == std::vector{complaint});
     }
 }
+
+TEST_CASE("config: bounds of HTTP/2 are read and bounded themselves", "[app]") {
+    const auto config = parse_config(
+        "listen: {http2: {streams_max: 7, window: 2MiB, resets_max: 8, control_frames_max: 9, "
+        "flood_span: 3s}}",
+        "v.yaml", {});
+    REQUIRE(config);
+    CHECK(config->http2.streams_max == 7);
+    CHECK(config->http2.window_bytes == 2 * 1024 * 1024);
+    CHECK(config->http2.resets_max == 8);
+    CHECK(config->http2.control_frames_max == 9);
+    CHECK(config->http2.flood_span == std::chrono::seconds{3});
+    CHECK(
+        complaints("listen: {http2: {window: 1KiB}}") ==
+        std::vector<std::string>{"v.yaml:1:18: listen.http2.window: must be from 65535 to 512MiB"});
+    CHECK(complaints("listen: {http2: {flood_span: 0s}}").size() == 1);
+    CHECK(complaints("listen: {http2: {streams_max: 0}}").size() == 1);
+}
