@@ -114,9 +114,13 @@ void add_readers(CLI::App& app, Arguments& arguments) {
         ->required()
         ->expected(1, 2);
     explain.callback([&arguments] {
-        auto& words = arguments.words;
+        const auto& words = arguments.words;
         if (words.size() == 2 && words.front() != "ingest") {
-            throw CLI::ValidationError("explain", "two words are 'ingest' and a request's id");
+            arguments.run = [] {
+                fmt::print(stderr, "vigie: explain: two words are 'ingest' and a request's id\n");
+                return 2;
+            };
+            return;
         }
         const bool request = words.size() == 2 || words.front().starts_with("req-");
         arguments.id = words.back();

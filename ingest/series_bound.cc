@@ -52,6 +52,32 @@ double ValueCount::estimate() const {
     return raw;
 }
 
+// Where it is, or where it would be.
+std::size_t HashSet::place_of(std::uint64_t hash) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = mixed(hash) & mask;
+    while (slots_[at] != 0 && slots_[at] != hash) at = (at + 1) & mask;
+    return at;
+}
+
+bool HashSet::contains(std::uint64_t hash) const {
+    return !slots_.empty() && slots_[place_of(std::max<std::uint64_t>(hash, 1))] != 0;
+}
+
+void HashSet::insert(std::uint64_t hash) {
+    constexpr std::size_t kSlotsMin = 64;
+    // At most three quarters full.
+    if (4 * (size_ + 1) > 3 * slots_.size()) {
+        std::vector<std::uint64_t> old(std::max(kSlotsMin, 2 * slots_.size()));
+        std::swap(old, slots_);
+        for (const std::uint64_t one : old) {
+            if (one != 0) slots_[place_of(one)] = one;
+        }
+    }
+    slots_[place_of(std::max<std::uint64_t>(hash, 1))] = std::max<std::uint64_t>(hash, 1);
+    ++size_;
+}
+
 bool SeriesBound::admit(std::string_view metric, const schemas::Labels& labels) {
     const std::uint64_t hash = fnv1a64(schemas::to_string(metric, labels));
     const std::scoped_lock lock(mutex_);

@@ -35,7 +35,7 @@ std::chrono::duration<double> RateLimit::wait(SteadyTime now) {
         left_ = std::min(most_, left_ + passed * per_second_);
     }
     at_ = now;
-    return std::chrono::duration<double>{left_ > 0 ? 0 : -left_ / per_second_ + 1e-3};
+    return std::chrono::duration<double>{left_ >= 1 ? 0 : (1 - left_) / per_second_};
 }
 
 Source::Source(SourceOptions options, MetricsRegistry& metrics)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -39,10 +40,10 @@ class RateLimit {
 public:
     RateLimit(double per_second, std::chrono::seconds burst)
         : per_second_(per_second),
-          most_(per_second * static_cast<double>(burst.count())),
+          most_(std::max(per_second * static_cast<double>(burst.count()), 1.0)),
           left_(most_) {}
 
-    // 0 when there is something left, else for how long there is not.
+    // 0 when there is at least one left, else until when there is not.
     std::chrono::duration<double> wait(SteadyTime now);
     void take(double amount) { left_ -= amount; }
 

@@ -200,7 +200,7 @@ TEST_CASE("sources: who sends too many requests gets 429 with Retry-After, and t
         CHECK(way.send(fixture, "").status == way.good);
         const auto answer = way.send(fixture, "");
         CHECK(answer.status == 429);
-        CHECK(answer.header("retry-after") == "1");
+        CHECK(answer.header("retry-after") == "2");
         CHECK(fixture.on(topics::kDeadLetter).empty());
         CHECK(fixture.metric("vigie_ingest_refused_requests_total{reason=\"rate\",source=\"" +
                              way.name + "\"}") == 1);
@@ -394,8 +394,20 @@ TEST_CASE("rate limit: what is owed is waited for, and no more is saved than the
     now += 1h;
     CHECK(rate.wait(now).count() == 0);
     rate.take(30);
-    CHECK(rate.wait(now).count() == Approx(1).margin(0.01));
+    CHECK(rate.wait(now).count() == Approx(1.1).margin(0.01));
     RateLimit none(0, 1s);
     none.take(1e9);
     CHECK(none.wait(now).count() == 0);
+}
+
+TEST_CASE("hash set: what was put in is there, and nothing else", "[ingest]") {
+    HashSet set;
+    CHECK_FALSE(set.contains(0));
+    for (std::uint64_t i = 0; i < 5000; ++i) set.insert(i * 0x9e3779b97f4a7c15U);
+    CHECK(set.size() == 5000);
+    std::size_t found = 0;
+    for (std::uint64_t i = 0; i < 10'000; ++i) {
+        if (set.contains(i * 0x9e3779b97f4a7c15U)) ++found;
+    }
+    CHECK(found == 5000);
 }
