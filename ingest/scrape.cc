@@ -122,7 +122,10 @@ void Scraper::set_targets(Job& job, const std::vector<TargetGroup>& groups, Stea
             auto labels = labels_of(job.config, address, group.labels);
             const std::string key = schemas::to_string(address, labels);
             wanted.insert(key);
-            if (job.targets.contains(key)) continue;
+            if (const auto known = job.targets.find(key); known != job.targets.end()) {
+                known->second->gone = false;
+                continue;
+            }
             if (targets_ >= options_.targets_max) {
                 metrics_.counter(metrics::kScrapesFailed, {{"reason", "targets_max"}}).add();
                 continue;
@@ -211,10 +214,11 @@ bool Scraper::step(milliseconds& wait, const std::stop_token& stop) {
     }
     const auto target = take_due(wait);
     if (!target) return false;
-    scrape(*target, stop);
+    const bool ended = scrape(*target, stop);
     const std::scoped_lock lock(mutex_);
     target->busy = false;
-    if (!target->gone) return true;
+    // What went, or came back, while it was asked has its turn later.
+    if (!ended || !target->gone) return true;
     for (const auto& job : jobs_) {
         targets_ -=
             std::erase_if(job->targets, [&](const auto& each) { return each.second == target; });
@@ -344,7 +348,8 @@ void Scraper::tell(Target& target, const Status& done) {
     target.failing = !done;
 }
 
-void Scraper::scrape(Target& target, const std::stop_token& stop) {
+// True when the target was gone, and its series have ended.
+bool Scraper::scrape(Target& target, const std::stop_token& stop) {
     const EventTime at = to_event_time(clock_.wall());
     const SteadyTime started = clock_.steady();
     bool gone = false;
@@ -357,7 +362,7 @@ void Scraper::scrape(Target& target, const std::stop_token& stop) {
     Status done;
     if (!gone) {
         done = fetch(target, stop, page);
-        if (stop.stop_requested()) return;  // Not its fault.
+        if (stop.stop_requested()) return false;  // Not its fault.
         tell(target, done);
     }
     const double took = seconds_between(started, clock_.steady());
@@ -384,9 +389,10 @@ void Scraper::scrape(Target& target, const std::stop_token& stop) {
         metrics_.counter(metrics::kScrapesFailed, {{"reason", "append"}}).add();
         log_.warn("a scrape was lost: append failed",
                   {{"instance", target.address}, {"error", appended.error().message}});
-        return;
+        return false;
     }
     std::erase_if(target.shown, [&](const auto& each) { return each.second != target.scrapes; });
+    return gone;
 }
 
 }  // namespace vigie::ingest

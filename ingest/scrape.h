@@ -97,7 +97,7 @@ private:
     void set_targets(Job& job, const std::vector<TargetGroup>& groups, SteadyTime now);
     class Outgoing;
 
-    void scrape(Target& target, const std::stop_token& stop);
+    bool scrape(Target& target, const std::stop_token& stop);
     Status fetch(const Target& target, const std::stop_token& stop, ScrapedPage& page) const;
     static std::size_t collect(Target& target, const ScrapedPage& page, EventTime at,
                                Outgoing& out);

@@ -112,10 +112,15 @@ void SeriesBound::turn() {
 
 SeriesBound::State SeriesBound::state() const {
     const std::scoped_lock lock(mutex_);
-    State state{both_, refused_, {}};
-    const auto look = [&state](const std::string& name, const ValueCount& count) {
+    return {both_, refused_};
+}
+
+SeriesBound::Widest SeriesBound::widest() const {
+    const std::scoped_lock lock(mutex_);
+    Widest widest;
+    const auto look = [&widest](const std::string& name, const ValueCount& count) {
         const auto values = static_cast<std::uint64_t>(std::llround(count.estimate()));
-        if (values > state.widest.values) state.widest = {name, values};
+        if (values > widest.values) widest = {name, values};
     };
     for (const auto& [name, count] : values_now_) {
         ValueCount all = count;
@@ -127,7 +132,7 @@ SeriesBound::State SeriesBound::state() const {
     for (const auto& [name, count] : values_before_) {
         if (!values_now_.contains(name)) look(name, count);
     }
-    return state;
+    return widest;
 }
 
 }  // namespace vigie::ingest

@@ -55,16 +55,17 @@ public:
     // The next window begins.
     void turn();
 
+    struct State {
+        std::size_t series = 0;
+        std::uint64_t refused = 0;  // Answers "no", ever
+    };
+    State state() const;
+
     struct Widest {
         std::string label;  // With most values; "" when there is none
         std::uint64_t values = 0;
     };
-    struct State {
-        std::size_t series = 0;
-        std::uint64_t refused = 0;  // Answers "no", ever
-        Widest widest;
-    };
-    State state() const;
+    Widest widest() const;  // Takes some milliseconds.
 
 private:
     static constexpr std::size_t kNamesMax = 256;

@@ -156,10 +156,10 @@ void Sources::watch(Watched& watched, bool window_ended) {
     if (over && !watched.alarmed) {
         watched.alarmed = true;
         watched.alarmed_at = intake_->now();
-        tell(watched, state);
+        tell(watched);
     } else if (window_ended && !over && watched.alarmed) {
         watched.alarmed = false;
-        tell(watched, state);
+        tell(watched);
     }
     if (window_ended) {
         watched.refused_in_window = 0;
@@ -167,9 +167,10 @@ void Sources::watch(Watched& watched, bool window_ended) {
     }
 }
 
-void Sources::tell(Watched& watched, const SeriesBound::State& state) {
+void Sources::tell(Watched& watched) {
+    const auto widest = watched.source->series().widest();
     const auto& options = watched.source->options();
-    const std::string label = one_line(state.widest.label, kLabelBytesMax);
+    const std::string label = one_line(widest.label, kLabelBytesMax);
     // A series of its own for each label: the one before says that it is no more.
     const auto gauge = [&](const std::string& of) -> Gauge& {
         return metrics_.gauge(metrics::kSourceLabelValues,
@@ -177,7 +178,7 @@ void Sources::tell(Watched& watched, const SeriesBound::State& state) {
     };
     if (!watched.label.empty()) gauge(watched.label).set(0);
     watched.label = watched.alarmed ? label : "";
-    if (watched.alarmed) gauge(label).set(static_cast<double>(state.widest.values));
+    if (watched.alarmed) gauge(label).set(static_cast<double>(widest.values));
 
     schemas::Alert alert;
     alert.firing = watched.alarmed;
@@ -186,14 +187,14 @@ void Sources::tell(Watched& watched, const SeriesBound::State& state) {
     alert.entity = make_entity("source", options.name);
     // The label is no label of the alert, whose identity must stay.
     alert.labels = {{"alertname", std::string(kAlarm)}, {"source", options.name}};
-    alert.annotations = {{"label", label}, {"label_values", std::to_string(state.widest.values)}};
+    alert.annotations = {{"label", label}, {"label_values", std::to_string(widest.values)}};
     alert.fingerprint = alert_fingerprint(alert.labels);
     alert.starts_at = watched.alarmed_at;
     if (watched.alarmed) {
         alert.summary = fmt::format(
             "source '{}' has reached its {} series, new ones go to overflow series: label '{}' has "
             "about {} values",
-            options.name, options.series_max, label, state.widest.values);
+            options.name, options.series_max, label, widest.values);
     } else {
         alert.ends_at = intake_->now();
         alert.summary = fmt::format("source '{}' has fewer than its {} series again", options.name,

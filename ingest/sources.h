@@ -129,7 +129,7 @@ private:
                                  const std::string& own_token);
     std::shared_ptr<Source> default_of(std::string_view way_in);
     void watch(Watched& watched, bool window_ended);
-    void tell(Watched& watched, const SeriesBound::State& state);
+    void tell(Watched& watched);
 
     const Options options_;
     const std::shared_ptr<Intake> intake_;
