@@ -106,6 +106,11 @@ int run_explain(const ApiCommand& command, const std::string& id) {
                 explanation_text);
 }
 
+int run_explain_request(const ApiCommand& command, const std::string& id) {
+    return show(get_json(command, "/api/v1/ingest/requests/" + http::percent_encode(id)),
+                command.format, request_text);
+}
+
 int run_decide(DecideCommand command) {
     if (command.plan.empty() && (command.kind == "approve" || command.kind == "reject")) {
         auto plan = shown_plan(command);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -28,6 +29,7 @@ struct Arguments {
     int limit = 100;
     std::string id;
     std::vector<std::string> files;
+    std::vector<std::string> words;
     std::string token_file;
     DecideCommand decide;
     std::string data;
@@ -108,9 +110,27 @@ void add_readers(CLI::App& app, Arguments& arguments) {
     auto& explain =
         add_api_command(app, arguments, "explain",
                         "Say what was decided about an event, incident, plan or action, and why");
-    explain.add_option("id", arguments.id, "Any id")->required();
+    explain
+        .add_option("id", arguments.words,
+                    "Any id; or ingest ID: what became of a request to a receiver, by the "
+                    "X-Request-Id of its answer")
+        ->required()
+        ->expected(1, 2);
     explain.callback([&arguments] {
-        arguments.run = [&arguments] { return run_explain(arguments.decide.api, arguments.id); };
+        const auto& words = arguments.words;
+        if (words.size() == 2 && words.front() != "ingest") {
+            arguments.run = [] {
+                fmt::print(stderr, "vigie: explain: two words are 'ingest' and a request's id\n");
+                return 2;
+            };
+            return;
+        }
+        const bool request = words.size() == 2 || words.front().starts_with("req-");
+        arguments.id = words.back();
+        arguments.run = [&arguments, request] {
+            return request ? run_explain_request(arguments.decide.api, arguments.id)
+                           : run_explain(arguments.decide.api, arguments.id);
+        };
     });
 }
 

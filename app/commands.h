@@ -22,6 +22,7 @@ int run_get_incidents(const ApiCommand& command, const std::string& state, int l
 int run_describe(const ApiCommand& command, const std::string& incident);
 int run_postmortem(const ApiCommand& command, const std::string& incident);
 int run_explain(const ApiCommand& command, const std::string& id);
+int run_explain_request(const ApiCommand& command, const std::string& id);
 
 struct DecideCommand {
     ApiCommand api;

@@ -12,6 +12,7 @@
 #include "app/bus_config.h"
 #include "app/ingest_config.h"
 #include "app/policy_config.h"
+#include "app/scrape_config.h"
 #include "app/section.h"
 #include "core/system_clock.h"
 #include "responders/actions/runner.h"
@@ -84,6 +85,25 @@ void read_listeners(Section& section, Config& config) {
         }
         config.tls = files;
     });
+    section.child("http2", [&config](Section& part) {
+        auto& bounds = config.http2;
+        const auto count = [&part](std::string_view key, auto fallback, std::int64_t max) {
+            return static_cast<decltype(fallback)>(
+                part.integer(key, static_cast<std::int64_t>(fallback), 1, max));
+        };
+        bounds.streams_max = count("streams_max", bounds.streams_max, 10'000);
+        bounds.resets_max = count("resets_max", bounds.resets_max, 1'000'000);
+        bounds.control_frames_max =
+            count("control_frames_max", bounds.control_frames_max, 1'000'000);
+        bounds.flood_span = part.seconds("flood_span", bounds.flood_span);
+        if (bounds.flood_span.count() < 1) part.complain("flood_span", "must be at least 1s");
+        const auto window = part.bytes("window", bounds.window_bytes);
+        if (window < 65'535 || window > std::int64_t{512} << 20) {
+            part.complain("window", "must be from 65535 to 512MiB");
+        } else {
+            bounds.window_bytes = static_cast<std::uint32_t>(window);
+        }
+    });
     if (config.syslog_tls.enabled && !config.tls) {
         section.complain("syslog_tls", "needs tls.certificate_file and tls.key_file");
     }
@@ -128,6 +148,8 @@ void read_root(Section& root, Config& config, std::vector<std::string>& runbook_
     root.child("listen", [&config](Section& section) { read_listeners(section, config); });
     read_api(root, config);
     root.child("ingest", [&config](Section& section) { read_ingest(section, config); });
+    read_scrape(root, config.scrape);
+    root.child("identity", [&config](Section& section) { read_identity(section, config); });
     root.child("detect", [&config](Section& section) { read_detect(section, config.detect); });
     root.child("runbooks", [&](Section& section) {
         const std::string folder = section.text("folder");

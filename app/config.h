@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "ingest/foreign_topic.h"
 #include "ingest/receivers.h"
+#include "ingest/scrape.h"
 #include "schemas/policy.h"
 #include "streams/kafka/kafka_bus.h"
 
@@ -48,11 +49,13 @@ struct Config {
     Listen syslog_tcp{"127.0.0.1", 514, false};
     Listen syslog_tls{"127.0.0.1", 6514, false};
     std::optional<http::TlsFiles> tls;
+    http::Http2Bounds http2;
     std::string api_token;
     std::chrono::milliseconds drain_wait_max{10'000};
 
     ingest::Receivers::Options ingest;
     std::vector<ingest::ForeignTopic> foreign_topics;  // On Kafka
+    ingest::Scraper::Options scrape;
     DetectConfig detect;
     schemas::Policy policy;
     OutwardConfig outward;  // Actions and notifications

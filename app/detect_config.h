@@ -8,6 +8,7 @@
 #include "detectors/metrics.h"
 #include "detectors/rules/rules.h"
 #include "detectors/traces/traces.h"
+#include "schemas/identity.h"
 
 namespace vigie::app {
 
@@ -19,6 +20,7 @@ struct DetectConfig {
     detectors::TraceOptions traces;
     detectors::LogOptions logs;
     std::chrono::milliseconds lateness_max{0};
+    schemas::Identity identity;  // Of the section "identity"
 };
 
 // What detectors/ refuses (a bad pattern, a rule without a metric) is complained about too.

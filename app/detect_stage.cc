@@ -50,10 +50,12 @@ streams::Message message_of(std::string_view topic, const schemas::EventMeta& me
 }  // namespace
 
 DetectStage::DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
-                         std::vector<NamedDetector> detectors, MetricsRegistry& metrics)
+                         std::vector<NamedDetector> detectors, MetricsRegistry& metrics,
+                         schemas::Identity identity)
     : kind_(kind),
       domain_(std::move(domain)),
       partition_(partition),
+      identity_(std::move(identity)),
       metrics_(metrics),
       items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})) {
     for (auto& detector : detectors) parts_.push_back({std::move(detector), {}});
@@ -103,20 +105,23 @@ Status DetectStage::observe(const streams::Record& record, detectors::Findings& 
     };
     switch (kind_) {
         case Telemetry::kMetrics: {
-            VIGIE_TRY_ASSIGN(const auto series,
+            VIGIE_TRY_ASSIGN(auto series,
                              readable(schemas::decode_metrics(bytes, type, encoding, limits)));
+            for (auto& one : series) schemas::identify(identity_, one.labels, one.metric);
             feed(std::span<const schemas::TimeSeries>(series));
             break;
         }
         case Telemetry::kLogs: {
-            VIGIE_TRY_ASSIGN(const auto records,
+            VIGIE_TRY_ASSIGN(auto records,
                              readable(schemas::decode_logs(bytes, type, encoding, limits)));
+            for (auto& line : records) schemas::identify(identity_, line.attributes);
             feed(std::span<const schemas::LogRecord>(records));
             break;
         }
         case Telemetry::kSpans: {
-            VIGIE_TRY_ASSIGN(const auto spans,
+            VIGIE_TRY_ASSIGN(auto spans,
                              readable(schemas::decode_traces(bytes, type, encoding, limits)));
+            for (auto& span : spans) schemas::identify(identity_, span.resource);
             feed(std::span<const schemas::Span>(spans));
             break;
         }

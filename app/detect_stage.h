@@ -10,6 +10,7 @@
 #include "core/id.h"
 #include "core/metrics.h"
 #include "detectors/detector.h"
+#include "schemas/identity.h"
 #include "streams/processor.h"
 
 namespace vigie::app {
@@ -28,7 +29,8 @@ class DetectStage final : public streams::Processor {
 public:
     // `metrics` must outlive the stage.
     DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
-                std::vector<NamedDetector> detectors, MetricsRegistry& metrics);
+                std::vector<NamedDetector> detectors, MetricsRegistry& metrics,
+                schemas::Identity identity = {});
 
     Status on_record(const streams::Record& record, streams::Context& context) override;
     Status on_timer(std::string_view name, EventTime at, streams::Context& context) override;
@@ -49,6 +51,7 @@ private:
     const Telemetry kind_;
     const DomainId domain_;
     const std::int32_t partition_;
+    const schemas::Identity identity_;
     MetricsRegistry& metrics_;
     Counter& items_;
     // Owned by the worker's thread.

@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/route_config.h"
 #include "app/section.h"
 #include "app/yaml.h"
+#include "schemas/events.h"
 #include "schemas/json.h"
 #include "schemas/matchers.h"
 
@@ -30,6 +33,18 @@ std::string yaml_text(const std::string& text) {
 std::string scalar_at(const YamlNode& node, std::string_view key) {
     const YamlNode* const found = node.find(key);
     return found != nullptr && found->kind == Kind::kScalar ? found->scalar : std::string();
+}
+
+// On one line; JSON's lists and maps are YAML's.
+std::string yaml_flow(const YamlNode& node) {
+    if (node.kind == Kind::kScalar) return yaml_text(node.scalar);
+    std::string out;
+    for (const auto& item : node.items) out += (out.empty() ? "" : ", ") + yaml_flow(item);
+    if (node.kind == Kind::kSequence) return "[" + out + "]";
+    for (const auto& [key, value] : node.entries) {
+        out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", yaml_text(key), yaml_flow(value));
+    }
+    return "{" + out + "}";
 }
 
 class Import {
@@ -53,10 +68,24 @@ private:
         for (const auto& item : list->items) visit(item);
     }
 
+    // One of Vigie's routes.
+    struct Flat {
+        std::vector<std::string> matchers;
+        std::string receiver;
+        std::vector<std::string> mutes;
+        bool go_on = false;
+    };
+
     void read_root_route(const YamlNode& route);
-    void read_child_route(const YamlNode& route);
-    void read_times(const YamlNode& route);
+    void read_route(const YamlNode& route, Flat flat, int depth);
+    bool read_matchers(const YamlNode& route, std::vector<std::string>& out);
+    bool add_matcher(const YamlNode& where, const schemas::Matcher& matcher,
+                     std::vector<std::string>& out);
+    bool read_mutes(const YamlNode& route, std::vector<std::string>& out);
+    void read_intervals(const YamlNode& root, std::string_view key);
+    void read_receivers(const YamlNode& receivers, const YamlNode& route);
     void read_receiver(const YamlNode& receiver);
+    std::string yaml() const;
     void read_slack(const YamlNode& config);
     void read_pagerduty(const YamlNode& config);
     void read_webhook(const YamlNode& config);
@@ -68,23 +97,105 @@ private:
     const std::string file_;
     Imported imported_;
     const YamlNode* global_ = nullptr;
-    std::string receiver_;
-    std::array<std::vector<std::string>, 3> channels_;  // slack, pagerduty, webhooks
+    std::vector<Flat> routes_;
+    std::string receiver_;                          // That is being read
+    std::map<std::string, std::string> intervals_;  // YAML by name
+    std::set<std::string> intervals_used_;
+    std::set<std::string> names_;                                  // Of channels
+    std::map<std::string, std::vector<std::string>> channels_of_;  // Names, by receiver
+    std::array<std::vector<std::string>, 3> channels_;             // slack, pagerduty, webhooks
 };
 
-void Import::read_times(const YamlNode& route) {
-    for (const auto* key : {"mute_time_intervals", "active_time_intervals"}) {
-        if (const YamlNode* const found = route.find(key)) {
-            refuse(*found, fmt::format("{}: Vigie has no recurring times: set a silence, which may "
-                                       "begin later",
-                                       key));
+// False when a time is not known: what it would mute is refused with it.
+bool Import::read_mutes(const YamlNode& route, std::vector<std::string>& out) {
+    if (const YamlNode* const active = route.find("active_time_intervals")) {
+        refuse(*active,
+               "active_time_intervals: only times in which notices wait can be expressed: "
+               "write the other times as mute_time_intervals");
+        return false;
+    }
+    bool good = true;
+    each(route, "mute_time_intervals", [&](const YamlNode& name) {
+        if (!intervals_.contains(name.scalar)) {
+            refuse(name,
+                   fmt::format("the time interval '{}' is not there, or was refused", name.scalar));
+            good = false;
+            return;
+        }
+        note(name, "mute_time_intervals: a notice of that time comes when it is over");
+        intervals_used_.insert(name.scalar);
+        out.push_back(name.scalar);
+    });
+    return good;
+}
+
+void Import::read_intervals(const YamlNode& root, std::string_view key) {
+    each(root, key, [&](const YamlNode& item) {
+        const auto name = scalar_at(item, "name");
+        Complaints complaints(file_);
+        std::string text;
+        each(item, "time_intervals", [&](const YamlNode& interval) {
+            Section section(&interval, fmt::format("{} '{}'", key, name), complaints);
+            read_time_interval(section);
+            text += fmt::format("        - {}\n", yaml_flow(interval));
+        });
+        const auto& wrong = complaints.all();
+        imported_.refusals.insert(imported_.refusals.end(), wrong.begin(), wrong.end());
+        if (wrong.empty() && !text.empty()) intervals_[name] = std::move(text);
+    });
+}
+
+// Vigie's routes see an incident: how severe it is, and the entities of its symptoms.
+bool Import::add_matcher(const YamlNode& where, const schemas::Matcher& matcher,
+                         std::vector<std::string>& out) {
+    schemas::Matcher made = matcher;
+    if (matcher.name == "service" || matcher.name == "service_name") {
+        made.name = schemas::kEntityLabel;
+        made.value = matcher.regex ? fmt::format("service:(?:{})", matcher.value)
+                                   : "service:" + matcher.value;
+    } else if (matcher.name == "severity") {
+        if (!matcher.regex && !schemas::parse_severity(matcher.value)) {
+            refuse(where, fmt::format("severity '{}': Vigie's are info, warning and critical",
+                                      matcher.value));
+            return false;
+        }
+    } else if (matcher.name != schemas::kEntityLabel) {
+        refuse(where, fmt::format("label '{}': Vigie's routes see severity and service of an "
+                                  "incident, not the labels of its alerts",
+                                  matcher.name));
+        return false;
+    }
+    out.push_back(schemas::to_string(made));
+    return true;
+}
+
+// False when one cannot be expressed.
+bool Import::read_matchers(const YamlNode& route, std::vector<std::string>& out) {
+    bool good = true;
+    each(route, "matchers", [&](const YamlNode& text) {
+        const auto parsed = schemas::parse_matchers(text.scalar);
+        if (!parsed) {
+            refuse(text, parsed.error().message);
+            good = false;
+            return;
+        }
+        for (const auto& matcher : *parsed) good = add_matcher(text, matcher, out) && good;
+    });
+    for (const auto* key : {"match", "match_re"}) {
+        const YamlNode* const map = route.find(key);
+        if (map == nullptr) continue;
+        for (const auto& [name, value] : map->entries) {
+            const bool regex = std::string_view(key) == "match_re";
+            good = add_matcher(value, {name, value.scalar, regex, true}, out) && good;
         }
     }
+    return good;
 }
 
 void Import::read_root_route(const YamlNode& route) {
-    receiver_ = scalar_at(route, "receiver");
-    if (receiver_.empty()) refuse(route, "route: has no receiver");
+    Flat root;
+    root.receiver = scalar_at(route, "receiver");
+    if (root.receiver.empty()) refuse(route, "route: has no receiver");
     for (const auto* key : {"group_by", "group_wait", "group_interval", "repeat_interval"}) {
         if (const YamlNode* const found = route.find(key)) {
             note(*found, fmt::format("{}: not needed: Vigie makes one incident of what belongs "
@@ -92,34 +203,48 @@ void Import::read_root_route(const YamlNode& route) {
                                      key));
         }
     }
-    read_times(route);
-    each(route, "routes", [this](const YamlNode& child) { read_child_route(child); });
+    each(route, "routes", [&](const YamlNode& child) { read_route(child, root, 1); });
+    root.mutes.clear();
+    if (read_mutes(route, root.mutes)) routes_.push_back(std::move(root));
 }
 
-// One that leads to the same receiver only grouped in another way.
-void Import::read_child_route(const YamlNode& route) {
-    const auto to = scalar_at(route, "receiver");
-    each(route, "matchers", [this](const YamlNode& matcher) {
-        if (const auto parsed = schemas::parse_matchers(matcher.scalar); !parsed) {
-            refuse(matcher, parsed.error().message);
-        }
-    });
-    if (!to.empty() && to != receiver_) {
-        refuse(route,
-               fmt::format("a route to the receiver '{}': Vigie's channels are chosen by the "
-                           "kind of a notice, not by labels",
-                           to));
+// Its children come before it: the first that is met decides. `flat` is the parent's.
+void Import::read_route(const YamlNode& route, Flat flat, int depth) {
+    const auto parent = flat;
+    if (const auto to = scalar_at(route, "receiver"); !to.empty()) flat.receiver = to;
+    flat.go_on = scalar_at(route, "continue") == "true";
+    flat.mutes.clear();
+    const bool mutes = route.find("mute_time_intervals") != nullptr ||
+                       route.find("active_time_intervals") != nullptr;
+    const bool has_children = route.find("routes") != nullptr;
+    // It leads where its parent does, only grouped in another way.
+    if (flat.receiver == parent.receiver && !mutes && !has_children && !flat.go_on && depth == 1) {
+        each(route, "matchers", [this](const YamlNode& matcher) {
+            if (const auto parsed = schemas::parse_matchers(matcher.scalar); !parsed) {
+                refuse(matcher, parsed.error().message);
+            }
+        });
+        return;
     }
-    read_times(route);
-    each(route, "routes", [this](const YamlNode& child) { read_child_route(child); });
+    if (!read_matchers(route, flat.matchers)) return;
+    if (flat.go_on && (depth > 1 || has_children)) {
+        return refuse(route,
+                      "continue: only a route without others, directly below the first, "
+                      "can go on");
+    }
+    if (!read_mutes(route, flat.mutes)) return;
+    each(route, "routes", [&](const YamlNode& child) { read_route(child, flat, depth + 1); });
+    routes_.push_back(std::move(flat));
 }
 
 std::string Import::begin_channel(const YamlNode& config, std::string_view kind) {
-    std::size_t number = 0;
-    for (const auto& channels : channels_) number += channels.size();
-    std::string channel =
-        fmt::format("    - name: {}\n",
-                    yaml_text(number == 0 ? receiver_ : fmt::format("{}-{}", receiver_, kind)));
+    std::string name = receiver_;
+    for (int i = 1; !names_.insert(name).second; ++i) {
+        name = i == 1 ? fmt::format("{}-{}", receiver_, kind)
+                      : fmt::format("{}-{}-{}", receiver_, kind, i);
+    }
+    channels_of_[receiver_].push_back(name);
+    std::string channel = fmt::format("    - name: {}\n", yaml_text(name));
     if (scalar_at(config, "send_resolved") == "false") {
         channel += "      kinds: [page, approval, update]\n";
     }
@@ -216,6 +341,52 @@ void Import::read_receiver(const YamlNode& receiver) {
     }
 }
 
+void Import::read_receivers(const YamlNode& receivers, const YamlNode& route) {
+    std::set<std::string> wanted;
+    for (const auto& flat : routes_) wanted.insert(flat.receiver);
+    for (const auto& receiver : receivers.items) {
+        receiver_ = scalar_at(receiver, "name");
+        if (wanted.erase(receiver_) == 0) continue;
+        channels_of_[receiver_];  // Perhaps nobody.
+        read_receiver(receiver);
+    }
+    for (const auto& name : wanted) refuse(route, fmt::format("there is no receiver '{}'", name));
+}
+
+std::string Import::yaml() const {
+    constexpr std::array<const char*, 3> kNames{"slack", "pagerduty", "webhooks"};
+    std::string out;
+    for (std::size_t i = 0; i < channels_.size(); ++i) {
+        if (channels_[i].empty()) continue;
+        out += fmt::format("  {}:\n", kNames[i]);
+        for (const auto& channel : channels_[i]) out += channel;
+    }
+    // One receiver for everything, always: what Vigie does without being told.
+    const bool plain = routes_.size() == 1 && routes_[0].mutes.empty();
+    if (!plain && !routes_.empty()) out += "  routes:\n";
+    for (const auto& route : routes_) {
+        if (plain) break;
+        const auto list = [](const std::vector<std::string>& texts) {
+            return schemas::dump_json(schemas::Json(texts));
+        };
+        const auto channels = channels_of_.find(route.receiver);
+        out += fmt::format("    - channels: {}\n",
+                           channels == channels_of_.end() ? "[]" : list(channels->second));
+        if (!route.matchers.empty())
+            out += fmt::format("      matchers: {}\n", list(route.matchers));
+        if (!route.mutes.empty()) {
+            out += fmt::format("      mute_time_intervals: {}\n", list(route.mutes));
+        }
+        if (route.go_on) out += "      continue: true\n";
+    }
+    if (!intervals_used_.empty()) out += "  time_intervals:\n";
+    for (const auto& name : intervals_used_) {
+        out += fmt::format("    - name: {}\n      time_intervals:\n{}", yaml_text(name),
+                           intervals_.at(name));
+    }
+    return out.empty() ? "notify: {}\n" : "notify:\n" + out;
+}
+
 Result<Imported> Import::run(const YamlNode& root) {
     const YamlNode* const route = root.find("route");
     const YamlNode* const receivers = root.find("receivers");
@@ -227,14 +398,10 @@ Result<Imported> Import::run(const YamlNode& root) {
                         file_));
     }
     global_ = root.find("global");
+    read_intervals(root, "time_intervals");
+    read_intervals(root, "mute_time_intervals");
     read_root_route(*route);
-    bool found = false;
-    for (const auto& receiver : receivers->items) {
-        if (scalar_at(receiver, "name") != receiver_) continue;
-        found = true;
-        read_receiver(receiver);
-    }
-    if (!found) refuse(*route, fmt::format("there is no receiver '{}'", receiver_));
+    read_receivers(*receivers, *route);
     each(root, "inhibit_rules", [this](const YamlNode& rule) {
         refuse(rule,
                "an inhibit rule: name the dependency in the inventory instead; a symptom joins "
@@ -243,14 +410,7 @@ Result<Imported> Import::run(const YamlNode& root) {
     if (const YamlNode* const templates = root.find("templates")) {
         note(*templates, "templates: not used, Vigie words its notices");
     }
-    constexpr std::array<const char*, 3> kNames{"slack", "pagerduty", "webhooks"};
-    for (std::size_t i = 0; i < channels_.size(); ++i) {
-        if (channels_[i].empty()) continue;
-        if (imported_.yaml.empty()) imported_.yaml = "notify:\n";
-        imported_.yaml += fmt::format("  {}:\n", kNames[i]);
-        for (const auto& channel : channels_[i]) imported_.yaml += channel;
-    }
-    if (imported_.yaml.empty()) imported_.yaml = "notify: {}\n";
+    imported_.yaml = yaml();
     return std::move(imported_);
 }
 

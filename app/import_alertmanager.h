@@ -14,10 +14,11 @@ struct Imported {
     std::vector<std::string> refusals;  // "file:12:3: …": what cannot be expressed
 };
 
-// Receivers become channels. kInvalid for what is not YAML or not an Alertmanager's configuration.
-// Vigie tells its channels of incidents, not of alerts, and groups and inhibits by its own
-// correlation, so routes to several receivers, inhibit rules and time intervals are refused, each
-// with its line. `file` is what the lines call it.
+// Receivers become channels, routes become notify.routes, and times in which they are muted
+// notify.time_intervals. kInvalid for what is not YAML or not an Alertmanager's configuration.
+// Vigie tells its channels of incidents, not of alerts, and inhibits by its own correlation, so
+// inhibit rules and matchers on labels other than severity and service are refused, as are times
+// that are not UTC and active_time_intervals, each with its line. `file` is what the lines call it.
 Result<Imported> import_alertmanager(const std::string& text, const std::string& file);
 
 }  // namespace vigie::app

@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "http/client.h"
 #include "ingest/mapping.h"
 #include "schemas/events.h"
+#include "schemas/identity.h"
 
 namespace vigie::app {
 
 namespace {
 
+constexpr std::size_t kTenantBytesMax = 128;
 constexpr std::size_t kBodyBytesMax = 7 * 1024 * 1024;  // streams::kMessageBytesMax less its frame
 
 // One secret, or two while it is being changed.
@@ -187,7 +191,61 @@ void read_kubernetes(Section& section, ingest::KubernetesWatch::Options& options
     options.timeout = section.duration("timeout", options.timeout, std::chrono::milliseconds{100});
 }
 
-void read_log_sources(Section& section, ingest::Receivers::Options& options) {
+ingest::SourceOptions read_source(Section& section) {
+    ingest::SourceOptions source;
+    source.name = section.text("name");
+    check_name(section, source.name);
+    source.tokens = read_secrets(section, "token");
+    source.tenant = section.text("tenant");
+    if (source.tenant.size() > kTenantBytesMax)
+        section.complain("tenant", "is longer than 128 bytes");
+    section.child("rate", [&](Section& rate) {
+        source.requests_max = rate.number("requests", 0, 0, 1e9);
+        source.bytes_max = static_cast<double>(rate.bytes("bytes", 0));
+        source.items_max = rate.number("items", 0, 0, 1e12);
+        source.burst = rate.seconds("burst", source.burst);
+        if (source.burst < std::chrono::seconds{1}) rate.complain("burst", "must be at least 1s");
+    });
+    return source;
+}
+
+// Who sends telemetry.
+void read_sources(Section& section, ingest::Sources::Options& options) {
+    const auto series = [](Section& part, std::size_t fallback) {
+        return static_cast<std::size_t>(
+            part.integer("series_max", static_cast<std::int64_t>(fallback), 1, 100'000'000));
+    };
+    options.series_max = series(section, options.series_max);
+    options.window = section.seconds("series_window", options.window);
+    if (options.window < std::chrono::seconds{1}) {
+        section.complain("series_window", "must be at least 1s");
+    }
+    options.tenant_label = section.text("tenant_label", options.tenant_label);
+    if (options.tenant_label.empty()) section.complain("tenant_label", "must not be empty");
+    section.each("sources", [&](Section& part) {
+        auto source = read_source(part);
+        source.series_max = series(part, options.series_max);
+        for (const auto& other : options.sources) {
+            if (other.name == source.name) {
+                part.complain("name", "two sources are named '" + source.name + "'");
+            }
+            if (other.tokens.empty() && source.tokens.empty()) {
+                part.complain("token", "only one source can be without");
+            }
+            for (const auto& token : source.tokens) {
+                if (std::ranges::find(other.tokens, token) != other.tokens.end()) {
+                    part.complain("token", "is the same as that of '" + other.name + "'");
+                }
+            }
+        }
+        options.sources.push_back(std::move(source));
+    });
+}
+
+void read_telemetry_sources(Section& section, ingest::Receivers::Options& options) {
+    section.child("otlp", [&](Section& part) { options.otlp_token = part.secret("token"); });
+    section.child("remote_write",
+                  [&](Section& part) { options.remote_write_token = part.secret("token"); });
     section.child("loki", [&](Section& part) { options.loki_token = part.secret("token"); });
     section.child("json_lines",
                   [&](Section& part) { options.json_lines_token = part.secret("token"); });
@@ -241,6 +299,25 @@ ingest::ForeignTopic read_foreign_topic(Section& section) {
 
 }  // namespace
 
+void read_identity(Section& section, Config& config) {
+    std::vector<schemas::IdentityRule> rules;
+    section.each("rules", [&](Section& part) {
+        schemas::IdentityRule rule{part.text("entity"), part.text_map("when")};
+        if (const auto good = schemas::IdentityRules::create({rule}); !good) {
+            part.complain("entity", good.error().message);
+            return;
+        }
+        for (const auto& [name, pattern] : rule.when) {
+            if (pattern.empty()) part.complain("when", fmt::format("'{}' is empty", name));
+        }
+        rules.push_back(std::move(rule));
+    });
+    auto made = schemas::IdentityRules::create(rules);
+    if (!made || made->empty()) return;
+    config.detect.identity = std::make_shared<const schemas::IdentityRules>(*std::move(made));
+    config.ingest.intake.identity = config.detect.identity;
+}
+
 void read_ingest(Section& section, Config& config) {
     auto& options = config.ingest;
     options.intake.body_bytes_max = static_cast<std::size_t>(
@@ -255,7 +332,11 @@ void read_ingest(Section& section, Config& config) {
     }
     read_alert_sources(section, options);
     read_change_sources(section, options);
-    read_log_sources(section, options);
+    read_telemetry_sources(section, options);
+    read_sources(section, options.sources);
+    options.intake.requests_remembered = static_cast<std::size_t>(section.integer(
+        "requests_remembered", static_cast<std::int64_t>(options.intake.requests_remembered), 0,
+        1'000'000));
     if (section.has("kubernetes")) {
         section.child("kubernetes",
                       [&](Section& part) { read_kubernetes(part, options.kubernetes); });

@@ -77,6 +77,7 @@ public:
         notify::Notifier::Options options;
         options.link_prefix = config_.link_prefix;
         options.retry_wait_min = config_.retry_wait_min;
+        options.routes = config_.routes;
         auto submit = [this](std::function<void(const std::stop_token&)> work) {
             return notify_pool_.submit(std::move(work));
         };

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "app/route_config.h"
 #include "http/client.h"
 #include "schemas/events.h"
 
@@ -155,6 +156,7 @@ void read_outward(Section& root, OutwardConfig& config) {
     root.child("notify", [&config](Section& section) {
         read_notify(section, config);
         check_names(section, config);
+        read_routes(section, config);
     });
 }
 

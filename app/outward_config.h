@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "responders/actions/kubernetes.h"
 #include "responders/actions/proxmox.h"
 #include "responders/notify/channels.h"
+#include "responders/notify/routes.h"
 
 namespace vigie::app {
 
@@ -27,6 +29,7 @@ struct OutwardConfig {
     std::vector<notify::SlackOptions> slack;
     std::vector<notify::PagerDutyOptions> pagerduty;
     std::vector<notify::WebhookOptions> webhooks;
+    std::shared_ptr<const notify::Routes> routes;
     std::string link_prefix;  // Of links to incidents in messages
     std::chrono::milliseconds retry_wait_min{5'000};
 };

@@ -57,7 +57,8 @@ streams::Worker::Options detect_stage(const Pipeline& pipeline, Telemetry kind, 
                                       std::string_view topic, MetricsRegistry& metrics) {
     auto options = stage(std::move(name), {topic}, [pipeline, kind, &metrics](const auto& input) {
         return std::make_unique<DetectStage>(kind, pipeline.domain, input.index,
-                                             make_detectors(kind, pipeline.detect), metrics);
+                                             make_detectors(kind, pipeline.detect), metrics,
+                                             pipeline.detect.identity);
     });
     options.lateness_max = pipeline.detect.lateness_max;
     return options;

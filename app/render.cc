@@ -160,6 +160,30 @@ std::string explanation_text(const Json& answer) {
     return out;
 }
 
+std::string request_text(const Json& answer) {
+    std::string out = fmt::format("{}  {}", text_of(answer, "/id"), text_of(answer, "/outcome"));
+    const auto number = [&](const char* where) {
+        return schemas::integer_at(answer, where).value_or(0);
+    };
+    if (const auto reason = text_of(answer, "/reason", ""); !reason.empty()) out += ": " + reason;
+    out += "\n";
+    if (!text_of(answer, "/source", "").empty()) {
+        const auto sender = text_of(answer, "/sender", "");
+        out += fmt::format("  {}  {} from {}{}, {} bytes, answered {}\n", text_of(answer, "/at"),
+                           text_of(answer, "/path"), text_of(answer, "/peer"),
+                           sender.empty() ? "" : fmt::format(" ({})", sender), number("/bytes"),
+                           number("/status"));
+        out += fmt::format("  items: {} accepted, {} refused, {} in overflow series\n",
+                           number("/items"), number("/refused_items"), number("/overflowed_items"));
+    }
+    for (const Json& record : list_of(answer, "/records")) {
+        out += fmt::format("  {}/{}@{}\n", text_of(record, "/topic"),
+                           schemas::integer_at(record, "/partition").value_or(0),
+                           schemas::integer_at(record, "/offset").value_or(0));
+    }
+    return out;
+}
+
 std::string event_line(const schemas::Event& event) {
     std::string what = std::string(schemas::type_of(event.data));
     if (const auto* change = std::get_if<schemas::IncidentEvent>(&event.data)) {

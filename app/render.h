@@ -26,6 +26,7 @@ std::string plan_text(const schemas::Json& plan);
 
 // The answer of /api/v1/explain/ID: one line for each decision.
 std::string explanation_text(const schemas::Json& answer);
+std::string request_text(const schemas::Json& answer);  // What became of a request to a receiver
 
 // Columns, as wide as their widest cell.
 std::string table(const std::vector<std::vector<std::string>>& rows);

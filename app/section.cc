@@ -234,6 +234,25 @@ std::map<std::string, std::string> Section::text_map(std::string_view key) {
     return out;
 }
 
+std::map<std::string, std::vector<std::string>> Section::texts_map(std::string_view key) {
+    std::map<std::string, std::vector<std::string>> out;
+    const YamlNode* found = take(key);
+    if (found == nullptr) return out;
+    if (found->kind != YamlNode::Kind::kMap) {
+        complain(key, "must be a map");
+        return out;
+    }
+    Section section(found, path_of(key), complaints_);
+    for (const auto& [name, value] : found->entries) {
+        if (value.kind == YamlNode::Kind::kScalar) {
+            out[name] = {section.text(name)};
+        } else {
+            out[name] = section.texts(name);
+        }
+    }
+    return out;
+}
+
 void Section::child(std::string_view key, const std::function<void(Section&)>& read) {
     Section section(take(key), path_of(key), complaints_);
     read(section);

@@ -57,6 +57,8 @@ public:
 
     std::vector<std::string> texts(std::string_view key);
     std::map<std::string, std::string> text_map(std::string_view key);
+    // Each value is a list, or one text.
+    std::map<std::string, std::vector<std::string>> texts_map(std::string_view key);
     void child(std::string_view key, const std::function<void(Section&)>& read);
     void each(std::string_view key, const std::function<void(Section&)>& read);
 

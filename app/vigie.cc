@@ -24,6 +24,7 @@
 #include "http/frame_server.h"
 #include "http/server.h"
 #include "ingest/receivers.h"
+#include "ingest/scrape.h"
 #include "ingest/ticker.h"
 #include "schemas/events.h"
 #include "schemas/topics.h"
@@ -74,6 +75,7 @@ struct Vigie::Parts {
     Status open_kafka();
     Status start_pipeline();
     Status start_servers();
+    void start_scrapes();
     Status start_syslog();
     Result<std::unique_ptr<http::Server>> start_server(std::string name, const Listen& listen,
                                                        const http::Router& router);
@@ -123,6 +125,8 @@ struct Vigie::Parts {
     std::unique_ptr<streams::Thread> syslog_thread;
     std::unique_ptr<ingest::KubernetesWatch> kubernetes_watch;
     std::unique_ptr<streams::Thread> kubernetes_thread;
+    std::unique_ptr<ingest::Scraper> scraper;
+    std::vector<std::unique_ptr<streams::Thread>> scrape_threads;
 };
 
 // A switch that disappeared from an existing installation counts as on, also after a restart.
@@ -187,7 +191,9 @@ Status Vigie::Parts::start_pipeline() {
 }
 
 Status Vigie::Parts::start_servers() {
-    receivers = std::make_unique<ingest::Receivers>(config.ingest, *bus, clock, metrics, log);
+    auto ways_in = config.ingest;
+    ways_in.intake.process = fmt::format("{:04x}", system_seed() & 0xffffU);
+    receivers = std::make_unique<ingest::Receivers>(std::move(ways_in), *bus, clock, metrics, log);
     ticker = std::make_unique<ingest::Ticker>(
         ingest::Ticker::Options{ticked_topics(), config.domain}, *bus, clock, metrics);
     views = std::make_unique<console::Views>(console::Views::Options{}, *bus, metrics, log);
@@ -216,6 +222,7 @@ Status Vigie::Parts::start_servers() {
     receivers->add_generic(api_router);
     receivers->add_logs(api_router);
     receivers->add_heartbeat(api_router);
+    receivers->add_explain(api_router);
     receivers->add_otlp(otlp_router);
     receivers->add_otlp_grpc(otlp_router);
     receivers->add_alertmanager(alertmanager_router);
@@ -248,7 +255,17 @@ Status Vigie::Parts::start_servers() {
         kubernetes_thread = std::make_unique<streams::Thread>(
             "kubernetes", [this](const std::stop_token& stop) { kubernetes_watch->run(stop); });
     }
+    start_scrapes();
     return start_syslog();
+}
+
+void Vigie::Parts::start_scrapes() {
+    scraper = receivers->make_scraper(config.scrape);
+    if (!scraper) return;
+    for (unsigned i = 0; i < scraper->threads(); ++i) {
+        scrape_threads.push_back(std::make_unique<streams::Thread>(
+            "scrape", [this](const std::stop_token& stop) { scraper->run(stop); }));
+    }
 }
 
 Status Vigie::Parts::start_syslog() {
@@ -283,6 +300,7 @@ Result<std::unique_ptr<http::Server>> Vigie::Parts::start_server(std::string nam
     options.tls = config.tls;
     options.body_bytes_max = config.ingest.intake.body_bytes_max;
     options.http2 = &router == &otlp_router;
+    options.http2_bounds = config.http2;
     if (&router == &api_router) {
         // Without a token it listens on loopback, where only a page of another site could come by
         // a name.
@@ -414,6 +432,7 @@ void Vigie::Parts::run_ticker(const std::stop_token& stop) {
             log.warn("time does not move: a tick was not written",
                      {{"reason", ticked.error().message}});
         }
+        receivers->tick();
         kill_switch_on.set(outward->kill_switch().check_off() ? 0 : 1);
         streams::wait_for(config.tick, stop);
     }
@@ -430,6 +449,8 @@ void Vigie::Parts::stop(milliseconds wait_max) {
         server->drain(std::max(left, milliseconds{0}));
     }
     kubernetes_thread.reset();
+    for (auto& thread : scrape_threads) thread->request_stop();
+    scrape_threads.clear();
     syslog_thread.reset();
     tick_thread.reset();
     view_thread.reset();

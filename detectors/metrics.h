@@ -23,7 +23,14 @@ struct MetricsOptions {
     // Patterns as in detectors/match.h; a series is watched when one of `select` and none of
     // `ignore` matches it. Buckets are left to quantile rules, constants and "up" to rules.
     std::vector<std::string> select{"*"};
-    std::vector<std::string> ignore{"*_bucket", "*_created", "*_info", "up", "scrape_*", "ALERTS*"};
+    // An overflow series is a sum over series that come and go.
+    std::vector<std::string> ignore{"*_bucket",
+                                    "*_created",
+                                    "*_info",
+                                    "up",
+                                    "scrape_*",
+                                    "ALERTS*",
+                                    "*{otel_metric_overflow=true}"};
     std::size_t series_max = 1'000'000;
 
     // Cold start: a series is judged once it has both. No anomaly comes from before.

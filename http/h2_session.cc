@@ -20,17 +20,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// RFC 9113 leaves the limits to the server; these hold for one connection.
-constexpr std::uint32_t kStreamsMax = 100;
-constexpr std::uint32_t kWindowBytes = 1024 * 1024;
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kWriteBytes = 64 * 1024;
 constexpr std::size_t kOutboundFramesMax = 1000;  // Waiting to be written: then nothing is read.
-// Frames that cost us more than the client (CVE-2023-44487, and pings and settings without end), in
-// each span of time.
-constexpr std::size_t kResetsMax = 200;
-constexpr std::size_t kControlFramesMax = 1000;
-constexpr std::chrono::seconds kFloodSpan{10};
 constexpr milliseconds kTick{100};
 constexpr milliseconds kGoodbyeMax{2000};
 
@@ -99,6 +91,7 @@ private:
     // Constant after construction.
     const std::shared_ptr<ServerCore> core_;
     const std::string remote_;
+    const Http2Bounds& bounds_ = core_->options.http2_bounds;
 
     // Used on the strand only.
     Stream stream_;
@@ -188,22 +181,23 @@ bool H2Session::make_session() {
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::close);
     nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_max_outbound_ack(option, kControlFramesMax);
+    nghttp2_option_set_max_outbound_ack(option, bounds_.control_frames_max);
     const int made = nghttp2_session_server_new2(&session_, callbacks, this, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
     if (made != 0) return false;
     const std::array<nghttp2_settings_entry, 4> settings{{
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kStreamsMax},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kWindowBytes},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, bounds_.streams_max},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bounds_.window_bytes},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
          static_cast<std::uint32_t>(core_->options.header_bytes_max)},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 0},
     }};
     return nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) ==
                0 &&
-           nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                                 static_cast<std::int32_t>(2 * kWindowBytes)) == 0;
+           nghttp2_session_set_local_window_size(
+               session_, NGHTTP2_FLAG_NONE, 0,
+               static_cast<std::int32_t>(2 * bounds_.window_bytes)) == 0;
 }
 
 void H2Session::start(std::string_view received) {
@@ -271,7 +265,7 @@ void H2Session::tick() {
         const auto self = weak.lock();
         if (error || !self || self->closed_) return;
         const SteadyTime now = self->core_->clock.steady();
-        if (now - self->span_began_ > kFloodSpan) {
+        if (now - self->span_began_ > self->bounds_.flood_span) {
             self->span_began_ = now;
             self->resets_ = self->control_frames_ = 0;
         }
@@ -331,7 +325,7 @@ void H2Session::begin_drain() {
 
 int H2Session::on_begin(std::int32_t id) {
     if (streams_.contains(id)) return 0;  // Trailers
-    if (streams_.size() >= kStreamsMax) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (streams_.size() >= bounds_.streams_max) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     H2Stream& stream = streams_[id];
     stream.deadline = core_->clock.steady() + core_->options.request_timeout;
     stream.request.remote = remote_;
@@ -376,14 +370,14 @@ int H2Session::on_data(std::int32_t id, std::string_view bytes) {
 
 bool H2Session::is_flood(const nghttp2_frame& frame) {
     switch (frame.hd.type) {
-        case NGHTTP2_RST_STREAM: return ++resets_ > kResetsMax;
+        case NGHTTP2_RST_STREAM: return ++resets_ > bounds_.resets_max;
         case NGHTTP2_PING:
         case NGHTTP2_SETTINGS:
         case NGHTTP2_PRIORITY:
-        case NGHTTP2_WINDOW_UPDATE: return ++control_frames_ > kControlFramesMax;
+        case NGHTTP2_WINDOW_UPDATE: return ++control_frames_ > bounds_.control_frames_max;
         case NGHTTP2_DATA:
             return frame.hd.length == 0 && (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 &&
-                   ++control_frames_ > kControlFramesMax;
+                   ++control_frames_ > bounds_.control_frames_max;
         default: return false;
     }
 }

@@ -18,6 +18,10 @@ using Acceptor = net::basic_socket_acceptor<net::ip::tcp, Strand>;
 constexpr std::size_t kRefusingMax = 64;
 constexpr std::chrono::milliseconds kAcceptRetryWait{100};
 constexpr std::size_t kHeaderBytesMin = 1024;
+// What a client may send before it was told anything (RFC 9113, 6.9.2); nghttp2 takes twice the
+// larger.
+constexpr std::uint32_t kHttp2WindowMin = 65'535;
+constexpr std::uint32_t kHttp2WindowMax = std::uint32_t{512} << 20U;
 constexpr std::size_t kHeaderBytesMax = 60 * 1024;  // Beast counts headers in 16 bits.
 
 class BeastServer final : public Server {
@@ -218,6 +222,14 @@ void ServerCore::count_accept_failure() {
 
 Result<std::unique_ptr<Server>> Server::start(Options options, const Router& router,
                                               MetricsRegistry& metrics, Log& log) {
+    const Http2Bounds& bounds = options.http2_bounds;
+    if (bounds.streams_max == 0 || bounds.resets_max == 0 || bounds.control_frames_max == 0 ||
+        bounds.flood_span.count() <= 0 || bounds.window_bytes < kHttp2WindowMin ||
+        bounds.window_bytes > kHttp2WindowMax) {
+        return fail(
+            ErrorKind::kInvalid,
+            fmt::format("server '{}': a bound of HTTP/2 is out of its range", options.name));
+    }
     if (options.threads < 1 || options.threads > 64 || options.connections_max < 1 ||
         options.header_bytes_max < kHeaderBytesMin || options.header_bytes_max > kHeaderBytesMax ||
         (!options.websocket_path.empty() && !options.on_websocket)) {

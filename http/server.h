@@ -42,6 +42,17 @@ public:
 // of another origin cannot upgrade: it is answered 403.
 using WebSocketHandler = std::function<void(std::shared_ptr<WebSocket>)>;
 
+// What one connection of HTTP/2 may ask for (RFC 9113 leaves it to the server). Frames that cost
+// more to answer than to send (CVE-2023-44487, pings and settings without end) are counted over
+// `flood_span`; more of them end the connection with ENHANCE_YOUR_CALM.
+struct Http2Bounds {
+    std::uint32_t streams_max = 100;           // Requests at once
+    std::uint32_t window_bytes = 1024 * 1024;  // Of a body, before it was looked at
+    std::size_t resets_max = 200;
+    std::size_t control_frames_max = 1000;
+    std::chrono::seconds flood_span{10};
+};
+
 // HTTP/1.1 on one address, with or without TLS (1.2 and later), and HTTP/2 beside it if wanted.
 // Every limit is answered with its status: 413 body, 431 headers, 408 a request that does not
 // arrive in time, 503 with Retry-After when connections_max is reached. Chunked requests and
@@ -59,9 +70,9 @@ public:
         std::chrono::seconds idle_timeout{120};    // Between requests, and to take one answer
         std::size_t connections_max = 4096;
         // A connection that begins with the preface of HTTP/2 speaks it; with TLS it is offered
-        // (ALPN). At most 100 requests at once on a connection; a flood of resets, pings and the
-        // like closes it. The deadline of a gRPC call is kept.
+        // (ALPN). The deadline of a gRPC call is kept.
         bool http2 = false;
+        Http2Bounds http2_bounds{};
         unsigned threads = 2;
         // Which Host headers are answered; others get 403. Unset: all.
         std::function<bool(std::string_view host)> host_allowed{};

@@ -83,6 +83,15 @@ std::string hmac_sha256_base64(std::string_view key, std::string_view bytes) {
     return {text.begin(), text.begin() + size};
 }
 
+std::string encode_base64(std::string_view bytes) {
+    VIGIE_ASSERT(bytes.size() <= INT_MAX / 2);
+    std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes_of(bytes),
+                                     static_cast<int>(bytes.size()));
+    text.resize(static_cast<std::size_t>(size));
+    return text;
+}
+
 std::optional<std::string> decode_base64(std::string_view text) {
     while (text.ends_with('=')) text.remove_suffix(1);
     if (text.size() % 4 == 1) return std::nullopt;

@@ -13,6 +13,7 @@ std::string sha256_hex(std::string_view bytes);                             // L
 
 std::string hmac_sha256_base64(std::string_view key, std::string_view bytes);  // RFC 4648, padded
 
+std::string encode_base64(std::string_view bytes);  // RFC 4648, padded
 // nullopt for what is not base64 (RFC 4648, section 4, padded or not).
 std::optional<std::string> decode_base64(std::string_view text);
 

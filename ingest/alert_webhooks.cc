@@ -29,12 +29,14 @@ Webhook notification(std::string_view source, std::string event_source, std::str
         return check_token(token, request);
     };
     webhook.delivery_id = no_delivery_id;
-    webhook.parse = [kind, limits = options.intake.decode, heartbeats = options.heartbeats](
-                        const http::Request& request, const std::string&,
-                        EventTime now) -> Result<NamedEvents> {
+    webhook.parse = [kind, limits = options.intake.decode, heartbeats = options.heartbeats,
+                     identity = options.intake.identity](const http::Request& request,
+                                                         const std::string&,
+                                                         EventTime now) -> Result<NamedEvents> {
         VIGIE_TRY_ASSIGN(auto alerts, parse_notification(request.body, kind, now, limits));
         NamedEvents events;
         for (auto& alert : alerts) {
+            alert.entity = schemas::entity_of(identity, alert.labels);
             if (auto beat = take_watchdog(alert, heartbeats, now)) {
                 const auto content = fmt::format("{}|{}", beat->name, micros_of(now));
                 events.emplace_back(event_id("heartbeat", content), *std::move(beat));

@@ -51,6 +51,9 @@ void receive(const std::shared_ptr<Intake>& intake, const std::string& token,
     }
     std::vector<streams::Message> messages;
     for (auto& alert : posted->alerts) {
+        if (const auto& identity = intake->options().identity) {
+            alert.entity = schemas::entity_of(identity, alert.labels);
+        }
         if (auto beat = take_watchdog(alert, heartbeats, intake->now())) {
             messages.push_back(heartbeat_message(*intake, *std::move(beat)));
         }

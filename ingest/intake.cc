@@ -19,6 +19,9 @@ namespace topics = schemas::topics;
 namespace {
 
 constexpr std::size_t kReasonBytesMax = 512;
+constexpr std::size_t kClientIdBytesMax = 64;
+constexpr std::size_t kPathBytesMax = 200;
+constexpr std::size_t kPlacesMax = 16;
 
 // It goes into a header and back to the sender.
 std::string short_line(std::string_view text) {
@@ -49,13 +52,41 @@ Intake::Intake(Options options, streams::Bus& bus, const Clock& clock, MetricsRe
       bus_(bus),
       clock_(clock),
       metrics_(metrics),
-      log_(log) {}
+      log_(log),
+      requests_(options_.requests_remembered, options_.process) {}
+
+// An id of the sender that could be anything is not kept.
+std::shared_ptr<RequestRecord> Intake::begin_record(std::string_view source,
+                                                    const http::Request& request) {
+    auto record = std::make_shared<RequestRecord>();
+    record->id = requests_.next_id(clock_.wall());
+    const auto given = request.header("x-request-id");
+    const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; };
+    if (given.size() <= kClientIdBytesMax && std::ranges::all_of(given, plain)) {
+        record->client_id = given;
+    }
+    record->source = source;
+    record->peer = request.remote;
+    record->path = one_line(request.path, kPathBytesMax);
+    record->at = now();
+    record->bytes = request.body.size();
+    return record;
+}
 
 std::optional<Arrival> Intake::arrive(std::string_view source, http::Request request,
                                       http::Respond respond, RefusalAnswer refusal) {
     const std::size_t bytes = request.body.size();
     metrics_.counter(metrics::kReceivedBytes, {{"source", std::string(source)}}).add(bytes);
-    Arrival arrival{source, std::move(request), std::move(respond), std::move(refusal), {}};
+    auto record = begin_record(source, request);
+    auto remember = [self = shared_from_this(), record,
+                     respond = std::move(respond)](http::Response answer) {
+        record->status = answer.status;
+        answer.headers.emplace_back("x-request-id", record->id);
+        self->requests_.remember(record);
+        respond(std::move(answer));
+    };
+    Arrival arrival{source, std::move(request), std::move(remember), std::move(refusal),
+                    {},     std::move(record)};
     if (bytes > options_.body_bytes_max) {
         refuse(arrival, {413, "too_large",
                          fmt::format("the body is larger than {} bytes", options_.body_bytes_max)});
@@ -71,6 +102,7 @@ std::optional<Arrival> Intake::arrive(std::string_view source, http::Request req
     arrival.room = Room(new std::size_t(bytes), give_back);
     if (before + bytes > options_.in_flight_bytes_max) {
         count_refused(source, "overloaded");
+        arrival.record->outcome = "overloaded";
         arrival.respond(retry_later(arrival, "too many bytes are waiting to become durable"));
         return std::nullopt;
     }
@@ -79,6 +111,8 @@ std::optional<Arrival> Intake::arrive(std::string_view source, http::Request req
 
 void Intake::refuse(Arrival& arrival, const Refusal& refusal) {
     const std::string reason = short_line(refusal.reason);
+    arrival.record->outcome = refusal.label;
+    arrival.record->reason = reason;
     count_refused(arrival.source, refusal.label);
     log_.warn("request refused", {{"source", std::string(arrival.source)},
                                   {"peer", arrival.request.remote},
@@ -97,12 +131,21 @@ void Intake::append(Arrival arrival, std::vector<streams::Message> messages, std
                            on_durable = std::move(on_durable)](const Arrival& done) {
         self->count(metrics::kAccepted, done.source);
         self->count(metrics::kAcceptedItems, done.source, items);
+        done.record->outcome = "accepted";
+        done.record->items = items;
         if (on_durable) on_durable();
         done.respond(success);
     };
     if (messages.empty()) {
         accepted(arrival);
         return;
+    }
+    for (auto& message : messages) {
+        message.headers.emplace_back(kHeaderRequestId, arrival.record->id);
+        auto& places = arrival.record->places;
+        const bool same = !places.empty() && places.back().first == message.topic &&
+                          places.back().second == message.key;
+        if (!same && places.size() < kPlacesMax) places.emplace_back(message.topic, message.key);
     }
     const SteadyTime started = clock_.steady();
     bus_.append(std::move(messages), [self = shared_from_this(),
@@ -121,7 +164,9 @@ void Intake::append(Arrival arrival, std::vector<streams::Message> messages, std
             return;
         }
         const bool full = status.error().kind == ErrorKind::kOverloaded;
-        self->count_refused(arrival->source, full ? "overloaded" : "unavailable");
+        arrival->record->outcome = full ? "overloaded" : "unavailable";
+        arrival->record->reason = short_line(status.error().message);
+        self->count_refused(arrival->source, arrival->record->outcome);
         self->log_.warn("append failed", {{"source", std::string(arrival->source)},
                                           {"kind", std::string(to_string(status.error().kind))},
                                           {"error", status.error().message}});
@@ -140,6 +185,16 @@ Status Intake::append_and_wait(std::string_view source, std::vector<streams::Mes
     return {};
 }
 
+void Intake::append_unasked(std::string_view source, std::vector<streams::Message> messages) {
+    bus_.append(std::move(messages),
+                [self = shared_from_this(), source = std::string(source)](const Status& status) {
+                    if (status) return;
+                    self->count_refused(source, "unavailable");
+                    self->log_.error("an alert of our own was lost",
+                                     {{"source", source}, {"error", status.error().message}});
+                });
+}
+
 void Intake::keep(const Arrival& arrival, std::string_view reason) {
     const http::Request& request = arrival.request;
     streams::Message letter;
@@ -152,12 +207,14 @@ void Intake::keep(const Arrival& arrival, std::string_view reason) {
         {std::string(topics::kHeaderOrigin),
          short_line(fmt::format("{} {} {}", request.remote, request.method, request.path))},
         {std::string(topics::kHeaderContentType), short_line(request.header("content-type"))}};
+    letter.headers.emplace_back(kHeaderRequestId, arrival.record->id);
     if (const auto coding = request.header("content-encoding"); !coding.empty()) {
         letter.headers.emplace_back(topics::kHeaderContentEncoding, short_line(coding));
     }
     if (request.body.size() > letter.value.size()) {
         letter.headers.emplace_back("cut-from-bytes", std::to_string(request.body.size()));
     }
+    arrival.record->places.emplace_back(letter.topic, letter.key);
     std::vector<streams::Message> letters;
     letters.push_back(std::move(letter));
     bus_.append(std::move(letters), [self = shared_from_this(), source = arrival.source,

@@ -16,7 +16,9 @@
 #include "core/metrics.h"
 #include "core/time.h"
 #include "http/message.h"
+#include "ingest/requests.h"
 #include "schemas/events.h"
+#include "schemas/identity.h"
 #include "schemas/telemetry.h"
 #include "streams/bus.h"
 
@@ -36,6 +38,7 @@ struct Arrival {
     http::Respond respond;
     RefusalAnswer refusal;
     Room room;
+    std::shared_ptr<RequestRecord> record;  // Complete with the answer
 };
 
 // Why a request is refused. `label` is the metric's reason: "body", "encoding", "too_large",
@@ -62,6 +65,9 @@ public:
         // Times further from the clock than this are wrong, not early or late.
         std::chrono::seconds ahead_max{600};
         std::chrono::seconds behind_max{std::chrono::hours{24}};
+        std::size_t requests_remembered = 10'000;  // For explain_request()
+        std::string process = "0000";              // Of request ids; see RequestLog
+        schemas::Identity identity;                // Which entities alerts speak of
     };
 
     Intake(Options options, streams::Bus& bus, const Clock& clock, MetricsRegistry& metrics,
@@ -84,6 +90,9 @@ public:
     Status append_and_wait(std::string_view source, std::vector<streams::Message> messages,
                            std::size_t items);
 
+    // For what nobody asked for and nobody waits for. What fails is counted and logged.
+    void append_unasked(std::string_view source, std::vector<streams::Message> messages);
+
     // Puts the body, or what fits, on the dead-letter topic. Never an Authorization header.
     void keep(const Arrival& arrival, std::string_view reason);
 
@@ -98,8 +107,12 @@ public:
 
     void count(const MetricName& name, std::string_view source, std::uint64_t n = 1);
     const Options& options() const { return options_; }
+    RequestLog& requests() { return requests_; }
+    const streams::Bus& bus() const { return bus_; }
 
 private:
+    std::shared_ptr<RequestRecord> begin_record(std::string_view source,
+                                                const http::Request& request);
     http::Response retry_later(const Arrival& arrival, std::string_view reason) const;
     void count_refused(std::string_view source, std::string_view label);
 
@@ -108,6 +121,7 @@ private:
     const Clock& clock_;
     MetricsRegistry& metrics_;
     Log& log_;
+    RequestLog requests_;
     std::atomic<std::size_t> in_flight_bytes_{0};
 };
 

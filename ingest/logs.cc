@@ -8,6 +8,8 @@
 #include "ingest/log_messages.h"
 #include "ingest/metrics.h"
 #include "ingest/receivers.h"
+#include "ingest/rewrite.h"
+#include "ingest/sources.h"
 #include "ingest/syslog.h"
 #include "ingest/webhook.h"
 #include "schemas/compression.h"
@@ -55,20 +57,18 @@ Groups decode_lines(const http::Request& request, const schemas::DecodeLimits& l
 
 struct LogSource {
     std::string_view source;
-    std::string token;
     std::vector<std::string_view> content_types;
     Groups (*decode)(const http::Request&, const schemas::DecodeLimits&);
 };
 
-void receive(Intake& intake, const LogSource& source, http::Request request,
+void receive(const Door& door, const LogSource& source, http::Request request,
              http::Respond respond) {
+    Intake& intake = *door.intake;
     auto arrival =
         intake.arrive(source.source, std::move(request), std::move(respond), refusal_answer);
     if (!arrival) return;
-    if (const auto refusal = check_token(source.token, arrival->request)) {
-        intake.refuse(*arrival, *refusal);
-        return;
-    }
+    const auto sender = door.admit(*arrival);
+    if (!sender) return;
     const auto type = media_type(arrival->request.header("content-type"));
     if (std::ranges::find(source.content_types, type) == source.content_types.end()) {
         intake.refuse(*arrival, {415, "encoding",
@@ -81,9 +81,20 @@ void receive(Intake& intake, const LogSource& source, http::Request request,
         intake.refuse(*arrival, {400, "body", groups.error().message});
         return;
     }
+    const TenantLabel tenant{door.sources->tenant_label(), sender->options().tenant};
+    if (!tenant.value.empty()) {
+        for (auto& group : *groups) {
+            set_tenant(group.resource, tenant);
+            for (auto& record : group.records) {
+                std::erase_if(record.attributes,
+                              [&](const auto& pair) { return pair.first == tenant.name; });
+            }
+        }
+    }
     std::size_t items = 0;
     auto messages =
         log_messages(intake, source.source, *std::move(groups), arrival->request.remote, items);
+    sender->took(items);
     intake.append(*std::move(arrival), std::move(messages), items, {204, {}, ""});
 }
 
@@ -157,22 +168,20 @@ void Receivers::receive_syslog(const std::vector<std::string>& frames, std::stri
 }
 
 void Receivers::add_logs(http::Router& router) const {
-    const auto add = [&](const char* path, LogSource source) {
+    const auto add = [&](const char* path, const std::string& token, LogSource source) {
         const auto shared = std::make_shared<const LogSource>(std::move(source));
-        router.add("POST", path,
-                   [intake = intake_, shared](http::Request request, http::Respond respond) {
-                       receive(*intake, *shared, std::move(request), std::move(respond));
-                   });
+        const auto door = std::make_shared<const Door>(Door{intake_, sources_, token});
+        router.add("POST", path, [door, shared](http::Request request, http::Respond respond) {
+            receive(*door, *shared, std::move(request), std::move(respond));
+        });
     };
-    add("/loki/api/v1/push", {"loki",
-                              options_.loki_token,
-                              {"application/x-protobuf", "application/json", ""},
-                              decode_loki});
-    add("/api/v1/logs", {"json_lines",
-                         options_.json_lines_token,
-                         {"application/x-ndjson", "application/json", "application/jsonl",
-                          "application/json-lines", "text/plain", ""},
-                         decode_lines});
+    add("/loki/api/v1/push", options_.loki_token,
+        {"loki", {"application/x-protobuf", "application/json", ""}, decode_loki});
+    add("/api/v1/logs", options_.json_lines_token,
+        {"json_lines",
+         {"application/x-ndjson", "application/json", "application/jsonl", "application/json-lines",
+          "text/plain", ""},
+         decode_lines});
 }
 
 }  // namespace vigie::ingest

@@ -41,6 +41,29 @@ inline constexpr MetricName kInFlightBytes{"vigie_ingest_in_flight_bytes",
                                            "Body bytes accepted and not yet answered."};
 inline constexpr MetricName kAppendSeconds{"vigie_ingest_append_seconds",
                                            "Time from append to durable, by source."};
+// `sender` is a name of ingest.sources, or the way in where none is named.
+inline constexpr MetricName kSourceRequests{"vigie_ingest_source_requests_total",
+                                            "Telemetry requests let in, by sender."};
+inline constexpr MetricName kSourceItems{"vigie_ingest_source_items_total",
+                                         "Points, log records and spans read, by sender."};
+inline constexpr MetricName kSourceLimited{
+    "vigie_ingest_source_limited_total",
+    "Requests refused because their sender sends more than he may, by sender."};
+inline constexpr MetricName kSourceOverflow{
+    "vigie_ingest_source_overflow_items_total",
+    "Points of series beyond their sender's bound, summed up in overflow series, by sender."};
+inline constexpr MetricName kSourceSeries{"vigie_ingest_source_series",
+                                          "Series in the last one to two windows, by sender."};
+inline constexpr MetricName kSourceLabelValues{
+    "vigie_ingest_source_label_values",
+    "About how many values the label with most of them has, by sender and label; only of a sender "
+    "that reached its bound."};
+inline constexpr MetricName kScrapes{"vigie_ingest_scrapes_total",
+                                     "Times that a target was asked for its metrics, by job."};
+inline constexpr MetricName kScrapesFailed{
+    "vigie_ingest_failed_scrapes_total",
+    "Scrapes that brought nothing, came late or were lost, by reason."};
+inline constexpr MetricName kScrapeTargets{"vigie_ingest_scrape_targets", "Targets known now."};
 inline constexpr MetricName kTicks{"vigie_ingest_ticks_total", "Tick records made durable."};
 inline constexpr MetricName kTicksFailed{"vigie_ingest_ticks_failed_total",
                                          "Tick records that the bus did not take."};

@@ -1,6 +1,7 @@
 #include "ingest/metrics_check.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <unordered_map>
 #include <utility>
@@ -19,7 +20,17 @@ class KnownSeries final : public schemas::SeriesIndex {
 public:
     KnownSeries() : slots_(kSlotsMin) {}
 
+    // Until the next call: whose series they are. What one source has another one asks for itself.
+    void serve(SeriesBound& bound) {
+        bound_ = &bound;
+        const auto address = reinterpret_cast<std::uintptr_t>(&bound);
+        salt_ = (static_cast<std::uint64_t>(address) + bound.window()) * 0x9e3779b97f4a7c15U;
+        over_bound_ = false;
+    }
+    bool over_bound() const { return over_bound_; }
+
     std::optional<Known> find(std::uint64_t wire_hash) const override {
+        wire_hash ^= salt_;
         const Slot& slot = slots_[wire_hash & (slots_.size() - 1)];
         if (slot.hash != wire_hash || slot.entity == kNone) return std::nullopt;
         return Known{slot.entity, schemas::MetricKind::kUnknown};
@@ -27,6 +38,12 @@ public:
 
     schemas::SeriesHandle add(std::uint64_t wire_hash, schemas::MetricKind /*kind*/,
                               std::string_view metric, const schemas::Labels& labels) override {
+        wire_hash ^= salt_;
+        // Not remembered: it is asked for again each time.
+        if (bound_ != nullptr && !bound_->admit(metric, labels)) {
+            over_bound_ = true;
+            return number_of(schemas::entity_of(labels, metric).value);
+        }
         if (++added_ > slots_.size() / 2 && slots_.size() < kSlotsMax) grow();
         const std::uint32_t entity = number_of(schemas::entity_of(labels, metric).value);
         slots_[wire_hash & (slots_.size() - 1)] = {wire_hash, entity};
@@ -64,6 +81,9 @@ private:
         return at->second;
     }
 
+    SeriesBound* bound_ = nullptr;
+    std::uint64_t salt_ = 0;
+    bool over_bound_ = false;
     std::vector<Slot> slots_;
     std::size_t added_ = 0;  // Since the slots last doubled
     std::vector<std::string> entities_;
@@ -75,8 +95,10 @@ private:
 class MetricsCheck::Reader {
 public:
     Result<Content> read(std::string_view bytes, std::string_view content_type,
-                         std::string_view content_encoding, const schemas::DecodeLimits& limits) {
+                         std::string_view content_encoding, const schemas::DecodeLimits& limits,
+                         SeriesBound& bound) {
         known_.make_room();
+        known_.serve(bound);
         VIGIE_TRY(schemas::decode_samples(bytes, content_type, content_encoding, limits, known_,
                                           decoded_));
         Content content;
@@ -84,6 +106,7 @@ public:
         content.refused = decoded_.refused;
         content.refused_why = decoded_.refused_why;
         content.counts = decoded_.counts;
+        content.over_bound = known_.over_bound();
         bool one = true;
         for (const auto& sample : decoded_.samples) {
             content.newest = std::max(content.newest, sample.at);
@@ -105,7 +128,7 @@ MetricsCheck::~MetricsCheck() = default;
 
 Result<Content> MetricsCheck::check(std::string_view bytes, std::string_view content_type,
                                     std::string_view content_encoding,
-                                    const schemas::DecodeLimits& limits) {
+                                    const schemas::DecodeLimits& limits, SeriesBound& bound) {
     std::unique_ptr<Reader> reader;
     {
         const std::scoped_lock lock(mutex_);
@@ -115,7 +138,7 @@ Result<Content> MetricsCheck::check(std::string_view bytes, std::string_view con
         }
     }
     if (!reader) reader = std::make_unique<Reader>();
-    auto content = reader->read(bytes, content_type, content_encoding, limits);
+    auto content = reader->read(bytes, content_type, content_encoding, limits, bound);
     const std::scoped_lock lock(mutex_);
     idle_.push_back(std::move(reader));
     return content;

@@ -9,6 +9,7 @@
 
 #include "core/result.h"
 #include "core/time.h"
+#include "ingest/series_bound.h"
 #include "schemas/series.h"
 
 namespace vigie::ingest {
@@ -21,6 +22,7 @@ struct Content {
     std::size_t refused = 0;  // Items that were wrong in themselves; readers leave them out too.
     std::string refused_why;
     schemas::DecodedSamples::Counts counts;
+    bool over_bound = false;  // Some series are more than their source may have.
 };
 
 // Reads bodies of metrics only to see whether they can be read, and whose they are. It remembers
@@ -33,9 +35,10 @@ public:
     MetricsCheck(const MetricsCheck&) = delete;
     MetricsCheck& operator=(const MetricsCheck&) = delete;
 
-    // Errors as decode_samples().
+    // Errors as decode_samples(). New series ask `bound` whether they may be taken.
     Result<Content> check(std::string_view bytes, std::string_view content_type,
-                          std::string_view content_encoding, const schemas::DecodeLimits& limits);
+                          std::string_view content_encoding, const schemas::DecodeLimits& limits,
+                          SeriesBound& bound);
 
 private:
     class Reader;

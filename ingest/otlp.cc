@@ -18,10 +18,16 @@ constexpr std::string_view kSource = "otlp";
 constexpr int kCodeInvalidArgument = 3;
 constexpr int kCodeResourceExhausted = 8;
 constexpr int kCodeUnavailable = 14;
+constexpr int kCodeUnauthenticated = 16;
 
 int rpc_code(int status) {
-    if (status == 503) return kCodeUnavailable;
-    return status == 413 ? kCodeResourceExhausted : kCodeInvalidArgument;
+    switch (status) {
+        case 401: return kCodeUnauthenticated;
+        case 413:
+        case 429: return kCodeResourceExhausted;
+        case 503: return kCodeUnavailable;
+        default: return kCodeInvalidArgument;
+    }
 }
 
 // Errors go back in the encoding of the request; JSON when that is not one of OTLP's.
@@ -65,8 +71,9 @@ std::optional<Refusal> refusal_of_encoding(std::string_view type, std::string_vi
     return std::nullopt;
 }
 
-void receive(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, http::Request request,
+void receive(const Door& door, const OtlpSignal& signal, http::Request request,
              http::Respond respond) {
+    const auto& intake = door.intake;
     const std::string type = media_type(request.header("content-type"));
     const bool protobuf = type == schemas::kContentOtlpProtobuf;
     auto arrival = intake->arrive(kSource, std::move(request), std::move(respond),
@@ -74,13 +81,15 @@ void receive(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, ht
                                       return refusal_answer(protobuf, status, reason);
                                   });
     if (!arrival) return;
+    const auto source = door.admit(*arrival);
+    if (!source) return;
     std::string coding = media_type(arrival->request.header("content-encoding"));
     if (coding == "identity") coding.clear();
     if (const auto refusal = refusal_of_encoding(type, coding)) {
         intake->refuse(*arrival, *refusal);
         return;
     }
-    take_otlp(intake, signal, *std::move(arrival), type, coding,
+    take_otlp(door, *source, signal, *std::move(arrival), type, coding,
               [protobuf, refused = signal.refused](const Content& content) {
                   return success_answer(protobuf, refused, content);
               });
@@ -89,13 +98,14 @@ void receive(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, ht
 }  // namespace
 
 void Receivers::add_otlp(http::Router& router) const {
+    const auto door = std::make_shared<const Door>(Door{intake_, sources_, options_.otlp_token});
     for (OtlpSignal& signal : otlp_signals(metrics_check_)) {
         const std::string path = signal.http_path;
-        router.add("POST", path,
-                   [intake = intake_, signal = std::move(signal)](http::Request request,
-                                                                  http::Respond respond) {
-                       receive(intake, signal, std::move(request), std::move(respond));
-                   });
+        router.add(
+            "POST", path,
+            [door, signal = std::move(signal)](http::Request request, http::Respond respond) {
+                receive(*door, signal, std::move(request), std::move(respond));
+            });
     }
 }
 

@@ -44,8 +44,9 @@ Result<std::string> coding_of(const http::Request& request, bool compressed) {
                             coding));
 }
 
-void receive(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, http::Request request,
+void receive(const Door& door, const OtlpSignal& signal, http::Request request,
              http::Respond respond) {
+    const auto& intake = door.intake;
     const std::string type = media_type(request.header("content-type"));
     if (!request.http2 || (type != "application/grpc" && type != "application/grpc+proto")) {
         respond(http::Response::text(415, "this path speaks gRPC, on HTTP/2\n"));
@@ -57,6 +58,17 @@ void receive(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, ht
             return refusal_answer(retry_after, status, reason);
         });
     if (!arrival) return;
+    const auto source = door.sources->admit(*arrival, door.token);
+    if (!source) {
+        if (source.error().refusal.status == 429) {
+            arrival->refusal = [wait = source.error().wait](int status, std::string_view reason) {
+                return refusal_answer(wait, status, reason);
+            };
+        }
+        intake->refuse(*arrival, source.error().refusal);
+        return;
+    }
+    arrival->record->sender = (*source)->options().name;
     const auto message = http::read_grpc_message(arrival->request.body);
     if (!message) {
         intake->refuse(*arrival, {400, "body", message.error().message});
@@ -70,20 +82,21 @@ void receive(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, ht
         return;
     }
     arrival->request.body = std::string(message->bytes);
-    take_otlp(intake, signal, *std::move(arrival), schemas::kContentOtlpProtobuf, *coding,
+    take_otlp(door, **source, signal, *std::move(arrival), schemas::kContentOtlpProtobuf, *coding,
               [](const Content& content) { return http::grpc_answer(otlp_response(content)); });
 }
 
 }  // namespace
 
 void Receivers::add_otlp_grpc(http::Router& router) const {
+    const auto door = std::make_shared<const Door>(Door{intake_, sources_, options_.otlp_token});
     for (OtlpSignal& signal : otlp_signals(metrics_check_)) {
         const std::string path = signal.grpc_path;
-        router.add("POST", path,
-                   [intake = intake_, signal = std::move(signal)](http::Request request,
-                                                                  http::Respond respond) {
-                       receive(intake, signal, std::move(request), std::move(respond));
-                   });
+        router.add(
+            "POST", path,
+            [door, signal = std::move(signal)](http::Request request, http::Respond respond) {
+                receive(*door, signal, std::move(request), std::move(respond));
+            });
     }
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ingest/metrics.h"
+#include "schemas/refused.h"
 #include "schemas/telemetry.h"
 #include "schemas/topics.h"
 
@@ -20,18 +21,27 @@ void see(Content& content, const EntityId& of, EventTime at) {
     content.newest = std::max(content.newest, at);
 }
 
+void say_refused(Content& content, schemas::Refused refused) {
+    content.refused = refused.items;
+    content.refused_why = std::move(refused.why);
+}
+
 Result<Content> check_logs(std::string_view bytes, std::string_view type, std::string_view coding,
-                           const DecodeLimits& limits) {
-    VIGIE_TRY_ASSIGN(const auto all, schemas::decode_logs(bytes, type, coding, limits));
+                           const DecodeLimits& limits, SeriesBound& /*bound*/) {
+    schemas::Refused refused;
+    VIGIE_TRY_ASSIGN(const auto all, schemas::decode_logs(bytes, type, coding, limits, refused));
     Content content;
+    say_refused(content, std::move(refused));
     for (const auto& log : all) see(content, schemas::entity_of(log.attributes), log.at);
     return content;
 }
 
 Result<Content> check_traces(std::string_view bytes, std::string_view type, std::string_view coding,
-                             const DecodeLimits& limits) {
-    VIGIE_TRY_ASSIGN(const auto all, schemas::decode_traces(bytes, type, coding, limits));
+                             const DecodeLimits& limits, SeriesBound& /*bound*/) {
+    schemas::Refused refused;
+    VIGIE_TRY_ASSIGN(const auto all, schemas::decode_traces(bytes, type, coding, limits, refused));
     Content content;
+    say_refused(content, std::move(refused));
     for (const auto& span : all) see(content, schemas::entity_of(span.resource), span.end);
     return content;
 }
@@ -63,26 +73,63 @@ std::string grpc_path(std::string_view package, std::string_view service) {
 
 std::vector<OtlpSignal> otlp_signals(const std::shared_ptr<MetricsCheck>& metrics) {
     const auto check_metrics = [metrics](std::string_view bytes, std::string_view type,
-                                         std::string_view coding, const DecodeLimits& limits) {
-        return metrics->check(bytes, type, coding, limits);
+                                         std::string_view coding, const DecodeLimits& limits,
+                                         SeriesBound& bound) {
+        return metrics->check(bytes, type, coding, limits, bound);
+    };
+    const auto plain = [](auto* rewrite) {
+        return [rewrite](std::string_view bytes, std::string_view type, std::string_view coding,
+                         const DecodeLimits& limits, const TenantLabel& tenant,
+                         SeriesBound& /*bound*/) {
+            return rewrite(bytes, type, coding, limits, tenant);
+        };
     };
     return {{topics::kMetrics, "/v1/metrics", grpc_path("metrics", "MetricsService"),
-             "rejectedDataPoints", check_metrics},
+             "rejectedDataPoints", check_metrics, rewrite_metrics},
             {topics::kLogs, "/v1/logs", grpc_path("logs", "LogsService"), "rejectedLogRecords",
-             check_logs},
+             check_logs, plain(rewrite_logs)},
             {topics::kSpans, "/v1/traces", grpc_path("trace", "TraceService"), "rejectedSpans",
-             check_traces}};
+             check_traces, plain(rewrite_traces)}};
 }
 
-void take_otlp(const std::shared_ptr<Intake>& intake, const OtlpSignal& signal, Arrival arrival,
+namespace {
+
+// Who has a tenant, or more series than he may, has his body written anew.
+Status fit(const Door& door, Source& source, const OtlpSignal& signal, const Content& content,
+           Arrival& arrival, std::string_view& type, std::string_view& coding) {
+    const TenantLabel tenant{door.sources->tenant_label(), source.options().tenant};
+    if (content.items == 0 || (tenant.value.empty() && !content.over_bound)) return {};
+    VIGIE_TRY_ASSIGN(auto rewritten,
+                     signal.rewrite(arrival.request.body, type, coding,
+                                    door.intake->options().decode, tenant, source.series()));
+    arrival.request.body = std::move(rewritten.body);
+    type = rewritten.content_type;
+    coding = rewritten.content_encoding;
+    arrival.record->overflowed_items = rewritten.overflowed;
+    source.overflowed(rewritten.overflowed);
+    return {};
+}
+
+}  // namespace
+
+void take_otlp(const Door& door, Source& source, const OtlpSignal& signal, Arrival arrival,
                std::string_view type, std::string_view coding, const OtlpAnswer& answer) {
-    const auto content = signal.check(arrival.request.body, type, coding, intake->options().decode);
+    const auto& intake = door.intake;
+    const auto content =
+        signal.check(arrival.request.body, type, coding, intake->options().decode, source.series());
     if (!content) {
         intake->refuse(arrival, refusal_of(content.error()));
         return;
     }
     if (content->refused > 0) {
         intake->count(metrics::kRefusedItems, arrival.source, content->refused);
+        arrival.record->refused_items = content->refused;
+        arrival.record->reason = content->refused_why;
+    }
+    source.took(content->items);
+    if (const auto fits = fit(door, source, signal, *content, arrival, type, coding); !fits) {
+        intake->refuse(arrival, refusal_of(fits.error()));
+        return;
     }
     std::vector<streams::Message> messages;
     if (content->items > 0) {

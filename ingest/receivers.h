@@ -15,6 +15,8 @@
 #include "ingest/intake.h"
 #include "ingest/kubernetes_watch.h"
 #include "ingest/mapping.h"
+#include "ingest/scrape.h"
+#include "ingest/sources.h"
 #include "ingest/webhook.h"
 #include "streams/bus.h"
 
@@ -37,6 +39,8 @@ public:
         // "owner/name" or "name" of a repository to the entity that it deploys.
         std::map<std::string, EntityId> github_entities;
         // Tokens, as Bearer or password of Basic; empty: none is asked for.
+        std::string otlp_token;                  // OTLP over HTTP and gRPC
+        std::string remote_write_token;          // /api/v1/write
         std::string loki_token;                  // /loki/api/v1/push
         std::string json_lines_token;            // /api/v1/logs
         std::string alertmanager_token;          // POST /api/v2/alerts
@@ -52,6 +56,7 @@ public:
         SenderEntities jenkins_entities;
         std::string argocd_token;
         SenderEntities argocd_entities;
+        Sources::Options sources;
         HeartbeatOptions heartbeats;
         KubernetesWatch::Options kubernetes;
         std::string cloudevents_token;
@@ -109,17 +114,29 @@ public:
     // To be appended at a start: they are expected from then on.
     std::vector<streams::Message> expected_heartbeats() const;
 
+    // GET /api/v1/ingest/requests/{id}: what became of a request, by its X-Request-Id.
+    void add_explain(http::Router& router) const;
+
+    // To be called every second or so.
+    void tick() const;
+
     // For a thread of its own; nullptr when no server is configured.
     std::unique_ptr<KubernetesWatch> make_kubernetes_watch() const;
+
+    // For threads of their own; nullptr when there is no job.
+    std::unique_ptr<Scraper> make_scraper(Scraper::Options options) const;
 
     // POST /cloudevents, and /webhooks/generic/NAME for each source that is configured.
     void add_generic(http::Router& router) const;
 
 private:
     const Options options_;
+    const Clock& clock_;
+    MetricsRegistry& metrics_;
     Log& log_;
     std::shared_ptr<Intake> intake_;
     std::shared_ptr<MetricsCheck> metrics_check_;
+    std::shared_ptr<Sources> sources_;
     std::shared_ptr<SeenDeliveries> deliveries_;
 };
 

@@ -7,6 +7,8 @@
 #include "ingest/metrics.h"
 #include "ingest/metrics_check.h"
 #include "ingest/receivers.h"
+#include "ingest/rewrite.h"
+#include "ingest/sources.h"
 #include "schemas/telemetry.h"
 #include "schemas/topics.h"
 
@@ -65,34 +67,60 @@ http::Response answer_of(const Content& content) {
     return answer;
 }
 
-void receive(const std::shared_ptr<Intake>& intake, MetricsCheck& check, http::Request request,
-             http::Respond respond) {
+// What goes to the log: the body as it came, or written anew for a tenant or a bound.
+Result<Rewritten> body_of(const Door& door, Source& source, const Content& content,
+                          Arrival& arrival, std::string_view version) {
+    const TenantLabel tenant{door.sources->tenant_label(), source.options().tenant};
+    if (tenant.value.empty() && !content.over_bound) {
+        return Rewritten{std::move(arrival.request.body), version, "snappy", 0};
+    }
+    VIGIE_TRY_ASSIGN(auto rewritten,
+                     rewrite_metrics(arrival.request.body, version, "snappy",
+                                     door.intake->options().decode, tenant, source.series()));
+    arrival.record->overflowed_items = rewritten.overflowed;
+    source.overflowed(rewritten.overflowed);
+    return rewritten;
+}
+
+void receive(const Door& door, MetricsCheck& check, http::Request request, http::Respond respond) {
+    const auto& intake = door.intake;
     auto arrival = intake->arrive(kSource, std::move(request), std::move(respond),
                                   [](int status, std::string_view reason) {
                                       return http::Response::text(status, std::string(reason));
                                   });
     if (!arrival) return;
+    const auto source = door.admit(*arrival);
+    if (!source) return;
     if (const auto refusal = refusal_of_encoding(arrival->request)) {
         intake->refuse(*arrival, *refusal);
         return;
     }
     const std::string_view version = version_of(arrival->request);
-    const auto content =
-        check.check(arrival->request.body, version, "snappy", intake->options().decode);
+    const auto content = check.check(arrival->request.body, version, "snappy",
+                                     intake->options().decode, source->series());
     if (!content) {
         intake->refuse(*arrival, refusal_of(content.error()));
         return;
     }
     if (content->refused > 0) intake->count(metrics::kRefusedItems, kSource, content->refused);
+    arrival->record->refused_items = content->refused;
+    arrival->record->reason = content->refused_why;
+    source->took(content->items);
     std::vector<streams::Message> messages;
     if (content->items > 0) {  // A request may carry metadata only.
+        auto body = body_of(door, *source, *content, *arrival, version);
+        if (!body) {
+            intake->refuse(*arrival, refusal_of(body.error()));
+            return;
+        }
         streams::Message message;
         message.topic = topics::kMetrics;
         message.key = peer_address(arrival->request.remote);
         message.event_time = intake->stamp(kSource, content->newest);
-        message.headers = {{std::string(topics::kHeaderContentType), std::string(version)},
-                           {std::string(topics::kHeaderContentEncoding), "snappy"}};
-        message.value = std::move(arrival->request.body);
+        message.headers = {
+            {std::string(topics::kHeaderContentType), std::string(body->content_type)},
+            {std::string(topics::kHeaderContentEncoding), "snappy"}};
+        message.value = std::move(body->body);
         messages.push_back(std::move(message));
     }
     intake->append(*std::move(arrival), std::move(messages), content->items, answer_of(*content));
@@ -101,11 +129,12 @@ void receive(const std::shared_ptr<Intake>& intake, MetricsCheck& check, http::R
 }  // namespace
 
 void Receivers::add_remote_write(http::Router& router) const {
-    router.add(
-        "POST", "/api/v1/write",
-        [intake = intake_, check = metrics_check_](http::Request request, http::Respond respond) {
-            receive(intake, *check, std::move(request), std::move(respond));
-        });
+    const auto door =
+        std::make_shared<const Door>(Door{intake_, sources_, options_.remote_write_token});
+    router.add("POST", "/api/v1/write",
+               [door, check = metrics_check_](http::Request request, http::Respond respond) {
+                   receive(*door, *check, std::move(request), std::move(respond));
+               });
 }
 
 }  // namespace vigie::ingest

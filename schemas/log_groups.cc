@@ -6,12 +6,15 @@
 
 #include <protozero/pbf_writer.hpp>
 
+#include "schemas/otlp_write.h"
 #include "schemas/text.h"
 
 namespace vigie::schemas {
 
 namespace {
 
+using detail::bytes_of_hex;
+using detail::write_attributes;
 using protozero::pbf_writer;
 
 struct Word {
@@ -27,33 +30,6 @@ constexpr std::array kWords{
     Word{"critical", 18},   Word{"alert", 19},        Word{"fatal", 21},  Word{"panic", 21},
     Word{"emerg", 21},      Word{"emergency", 21},
 };
-
-// KeyValue with a string: AnyValue.string_value = 1.
-void write_attributes(pbf_writer& out, protozero::pbf_tag_type tag, const Labels& labels) {
-    for (const auto& [name, value] : labels) {
-        std::string pair;
-        pbf_writer key_value(pair);
-        key_value.add_string(1, name);
-        pbf_writer any(key_value, 2);
-        any.add_string(1, value);
-        any.commit();
-        out.add_message(tag, pair);
-    }
-}
-
-int digit_of(char c) {
-    return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
-std::string bytes_of_hex(std::string_view hex) {
-    std::string bytes;
-    if (!detail::is_hex(hex) || hex.size() % 2 != 0) return bytes;
-    const std::string low = detail::lower(hex);
-    for (std::size_t i = 0; i < low.size(); i += 2) {
-        bytes.push_back(static_cast<char>(digit_of(low[i]) * 16 + digit_of(low[i + 1])));
-    }
-    return bytes;
-}
 
 // opentelemetry/proto/logs/v1/logs.proto: LogRecord
 std::string encode_record(const LogRecord& record) {

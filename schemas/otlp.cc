@@ -50,18 +50,53 @@ SpanKind span_kind_of(std::int64_t number) {
 
 }  // namespace detail
 
+namespace detail {
+
+namespace {
+
+// Nothing but what is wrong: an error of the body, which says what.
+template <class T>
+Result<std::vector<T>> settle(Result<std::vector<T>> decoded, const Refused& refused) {
+    if (!decoded || !decoded->empty() || refused.items == 0) return decoded;
+    return fail(ErrorKind::kInvalid, refused.why);
+}
+
+}  // namespace
+
+Result<std::vector<LogRecord>> decode_otlp_logs(std::string_view bytes, OtlpEncoding encoding,
+                                                const DecodeLimits& limits, Refused& refused) {
+    VIGIE_TRY(check_size(bytes, limits));
+    return settle(encoding == OtlpEncoding::kJson ? decode_json_logs(bytes, limits, refused)
+                                                  : decode_proto_logs(bytes, limits, refused),
+                  refused);
+}
+
+Result<std::vector<Span>> decode_otlp_traces(std::string_view bytes, OtlpEncoding encoding,
+                                             const DecodeLimits& limits, Refused& refused) {
+    VIGIE_TRY(check_size(bytes, limits));
+    return settle(encoding == OtlpEncoding::kJson ? decode_json_traces(bytes, limits, refused)
+                                                  : decode_proto_traces(bytes, limits, refused),
+                  refused);
+}
+
+}  // namespace detail
+
+Status Refused::take(Status status) {
+    if (status || status.error().kind != ErrorKind::kInvalid) return status;
+    if (items++ == 0) why = std::move(status.error().message);
+    return {};
+}
+
 Result<std::vector<LogRecord>> decode_otlp_logs(std::string_view bytes, OtlpEncoding encoding,
                                                 const DecodeLimits& limits) {
-    VIGIE_TRY(check_size(bytes, limits));
-    return encoding == OtlpEncoding::kJson ? detail::decode_json_logs(bytes, limits)
-                                           : detail::decode_proto_logs(bytes, limits);
+    Refused refused;
+    return detail::decode_otlp_logs(bytes, encoding, limits, refused);
 }
 
 Result<std::vector<Span>> decode_otlp_traces(std::string_view bytes, OtlpEncoding encoding,
                                              const DecodeLimits& limits) {
-    VIGIE_TRY(check_size(bytes, limits));
-    return encoding == OtlpEncoding::kJson ? detail::decode_json_traces(bytes, limits)
-                                           : detail::decode_proto_traces(bytes, limits);
+    Refused refused;
+    return detail::decode_otlp_traces(bytes, encoding, limits, refused);
 }
 
 }  // namespace vigie::schemas

@@ -51,27 +51,30 @@ Result<Span> read_span(const Json& json, const Labels& resource, Budget& budget,
 
 }  // namespace
 
-Result<std::vector<LogRecord>> decode_json_logs(std::string_view bytes,
-                                                const DecodeLimits& limits) {
+Result<std::vector<LogRecord>> decode_json_logs(std::string_view bytes, const DecodeLimits& limits,
+                                                Refused& refused) {
     Budget budget(limits);
     std::vector<LogRecord> logs;
-    VIGIE_TRY(for_each_item(
-        bytes, kLogKeys, budget,
-        [&](const Json& item, const Labels& resource, const Place& place) -> Status {
-            VIGIE_TRY_ASSIGN(LogRecord record, read_log(item, resource, budget, place));
-            return add_log(logs, std::move(record), budget);
-        }));
+    VIGIE_TRY(
+        for_each_item(bytes, kLogKeys, budget,
+                      [&](const Json& item, const Labels& resource, const Place& place) -> Status {
+                          auto record = read_log(item, resource, budget, place);
+                          if (!record) return refused.take(fail(std::move(record.error())));
+                          return add_log(logs, *std::move(record), budget);
+                      }));
     return logs;
 }
 
-Result<std::vector<Span>> decode_json_traces(std::string_view bytes, const DecodeLimits& limits) {
+Result<std::vector<Span>> decode_json_traces(std::string_view bytes, const DecodeLimits& limits,
+                                             Refused& refused) {
     Budget budget(limits);
     std::vector<Span> spans;
     VIGIE_TRY(
         for_each_item(bytes, kSpanKeys, budget,
                       [&](const Json& item, const Labels& resource, const Place& place) -> Status {
-                          VIGIE_TRY_ASSIGN(Span span, read_span(item, resource, budget, place));
-                          return add_span(spans, std::move(span), budget);
+                          auto span = read_span(item, resource, budget, place);
+                          if (!span) return refused.take(fail(std::move(span.error())));
+                          return add_span(spans, *std::move(span), budget);
                       }));
     return spans;
 }

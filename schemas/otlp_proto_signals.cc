@@ -79,23 +79,26 @@ Result<Span> read_span(pbf_reader fields, const Labels& resource, Budget& budget
 
 }  // namespace
 
-Result<std::vector<LogRecord>> decode_proto_logs(std::string_view bytes,
-                                                 const DecodeLimits& limits) {
+Result<std::vector<LogRecord>> decode_proto_logs(std::string_view bytes, const DecodeLimits& limits,
+                                                 Refused& refused) {
     Budget budget(limits);
     std::vector<LogRecord> logs;
     VIGIE_TRY(for_each_item(bytes, budget, [&](pbf_reader item, const Labels& resource) -> Status {
-        VIGIE_TRY_ASSIGN(LogRecord record, read_log(item, resource, budget));
-        return add_log(logs, std::move(record), budget);
+        auto record = read_log(item, resource, budget);
+        if (!record) return refused.take(fail(std::move(record.error())));
+        return add_log(logs, *std::move(record), budget);
     }));
     return logs;
 }
 
-Result<std::vector<Span>> decode_proto_traces(std::string_view bytes, const DecodeLimits& limits) {
+Result<std::vector<Span>> decode_proto_traces(std::string_view bytes, const DecodeLimits& limits,
+                                              Refused& refused) {
     Budget budget(limits);
     std::vector<Span> spans;
     VIGIE_TRY(for_each_item(bytes, budget, [&](pbf_reader item, const Labels& resource) -> Status {
-        VIGIE_TRY_ASSIGN(Span span, read_span(item, resource, budget));
-        return add_span(spans, std::move(span), budget);
+        auto span = read_span(item, resource, budget);
+        if (!span) return refused.take(fail(std::move(span.error())));
+        return add_span(spans, *std::move(span), budget);
     }));
     return spans;
 }

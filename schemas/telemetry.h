@@ -138,12 +138,16 @@ Result<std::vector<Span>> decode_traces(std::string_view bytes, std::string_view
 
 // The entity that labels or resource attributes speak of. The first rule that matches wins; ""
 // when none does:
+//   vigie.entity                             as it says, "KIND:NAME"
 //   service.name, service or service_name    service:NAME
 //   k8s.namespace.name or namespace, with
 //     k8s.deployment.name or deployment      deployment:NS/NAME
+//     the same of statefulset, daemonset and cronjob
 //     k8s.pod.name or pod                    pod:NS/NAME
 //   proxmox.node or node, with vmid          vm:NODE/VMID
+//   app.kubernetes.io/name, as it is written service:NAME
 //   host.name                                host:NAME
+//   k8s.node.name                            node:NAME
 //   instance of a metric node_… or job node  host:NAME, without its port
 //   job                                      service:JOB
 //   instance                                 host:NAME, without its port

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/id.h"
 #include "core/time.h"
@@ -25,6 +26,7 @@ struct Message {
     std::string owner;  // Who acknowledged it; "" when nobody did
     std::string link;   // To the incident in the console; "" when it is not known
     EventTime at;
+    std::vector<std::string> entities{};  // Of symptoms: for routes, and not kept in the state
 };
 
 // Pages and approvals wait for a person: they must reach one.

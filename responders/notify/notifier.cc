@@ -59,6 +59,18 @@ struct Notifier::Mailbox {
     std::vector<Report> reports;
 };
 
+namespace {
+
+std::vector<std::string> entities_of(const schemas::Incident& incident) {
+    std::set<std::string> entities;
+    for (const auto& evidence : incident.evidence) {
+        if (evidence.symptom && !evidence.entity.empty()) entities.insert(evidence.entity.value);
+    }
+    return {entities.begin(), entities.end()};
+}
+
+}  // namespace
+
 Notifier::Notifier(Options options, Channels channels, Submit submit, Rng rng,
                    MetricsRegistry& metrics, Log& log)
     : options_(std::move(options)),
@@ -103,7 +115,8 @@ Status Notifier::on_event(const schemas::IncidentEvent& event, EventTime now, St
                         .link = options_.link_prefix.empty()
                                     ? std::string{}
                                     : options_.link_prefix + incident.id.value,
-                        .at = now};
+                        .at = now,
+                        .entities = entities_of(incident)};
         VIGIE_TRY(add(std::move(message), now, state));
     }
     return {};
@@ -126,10 +139,21 @@ Status Notifier::drop_lost(const IncidentId& incident, State& state) {
 
 Status Notifier::add(Message message, EventTime now, State& state) {
     Row row{.message = std::move(message), .legs = {}};
+    const auto ways = options_.routes ? options_.routes->find(row.message, now) : std::nullopt;
     for (const auto& channel : channels_) {
+        EventTime due = now;
+        if (ways) {
+            const auto way = std::ranges::find(*ways, channel->name(), &Routes::Way::channel);
+            if (way == ways->end()) continue;
+            due = way->from;
+        }
         if (!channel->wants(row.message)) continue;
         row.legs.emplace(channel->name(),
-                         Leg{.status = Leg::Status::kPending, .attempts = 0, .due = now});
+                         Leg{.status = Leg::Status::kPending, .attempts = 0, .due = due});
+    }
+    if (ways && ways->empty()) {  // A route to nobody is what somebody wanted.
+        metrics_.counter(metric::kDropped, {{"kind", row.message.kind}}).add();
+        return {};
     }
     if (row.legs.empty()) {
         const auto* fallback = is_urgent(row.message) ? fallback_for(row) : nullptr;

@@ -18,6 +18,7 @@
 #include "core/state.h"
 #include "core/time.h"
 #include "responders/notify/channel.h"
+#include "responders/notify/routes.h"
 #include "schemas/incident.h"
 
 namespace vigie::notify {
@@ -40,6 +41,7 @@ public:
         std::chrono::seconds give_up_after{std::chrono::hours{24}};
         int fallback_attempts = 3;  // Failed tries after which another channel is tried too
         std::string link_prefix;    // "https://vigie.example.org/#/incidents/"; may be empty
+        std::shared_ptr<const Routes> routes{};  // nullptr: every message to every channel
     };
 
     using Channels = std::vector<std::shared_ptr<const Channel>>;

@@ -59,7 +59,8 @@ Result<Row> decode_row(std::string_view bytes) {
                         .state = text("/state"),
                         .owner = text("/owner"),
                         .link = text("/link"),
-                        .at = event_time_from_micros(*at)},
+                        .at = event_time_from_micros(*at),
+                        .entities = {}},
             .legs = {},
             .lost = schemas::bool_at(*json, "/lost").value_or(false)};
     for (const auto& [channel, value] : legs->items()) {

@@ -142,3 +142,73 @@ TEST_CASE("config: what is wrong with a way in has its line", "[app]") {
     complains("ingest: {cloudevents: {types: [{change: {entity: x}}]}}", "type");
     complains("listen: {syslog_tls: '127.0.0.1:0'}", "needs tls.certificate_file");
 }
+
+TEST_CASE("config: sources of telemetry are read", "[app]") {
+    const auto config = parse_config(R"(
+ingest:
+  series_max: 1000
+  series_window: 10m
+  tenant_label: org
+  requests_remembered: 5
+  otlp: {token: o}
+  remote_write: {token: r}
+  sources:
+    - {name: team-a, token: a, token_old: b, tenant: acme, series_max: 7,
+       rate: {requests: 0.5, bytes: 1MiB, items: 1000, burst: 2s}}
+    - name: lab
+)",
+                                     "v.yaml", {});
+    REQUIRE(config);
+    const auto& sources = config->ingest.sources;
+    CHECK(sources.window == std::chrono::minutes{10});
+    CHECK(sources.tenant_label == "org");
+    CHECK(config->ingest.intake.requests_remembered == 5);
+    CHECK(config->ingest.otlp_token == "o");
+    CHECK(config->ingest.remote_write_token == "r");
+    REQUIRE(sources.sources.size() == 2);
+    const auto& a = sources.sources[0];
+    CHECK(a.tokens == std::vector<std::string>{"a", "b"});
+    CHECK(a.tenant == "acme");
+    CHECK(a.series_max == 7);
+    CHECK(a.requests_max == 0.5);
+    CHECK(a.bytes_max == 1024 * 1024);
+    CHECK(a.items_max == 1000);
+    CHECK(a.burst == std::chrono::seconds{2});
+    CHECK(sources.sources[1].tokens.empty());
+    CHECK(sources.sources[1].series_max == 1000);
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"ingest: {sources: [{name: a, token: x}, {name: a, token: y}]}",
+         "v.yaml:1:42: ingest.sources[1].name: two sources are named 'a'"},
+        {"ingest: {sources: [{name: a, token: x}, {name: b, token: x}]}",
+         "v.yaml:1:51: ingest.sources[1].token: is the same as that of 'a'"},
+        {"ingest: {sources: [{name: a}, {name: b}]}",
+         "v.yaml:1:31: ingest.sources[1].token: only one source can be without"},
+        {"ingest: {sources: [{name: A b}]}",
+         "v.yaml:1:21: ingest.sources[0].name: must be 1 to 64 small letters, digits, dashes or "
+         "underscores"},
+        {"ingest: {sources: [{name: a, rate: {burst: 0s}}]}",
+         "v.yaml:1:37: ingest.sources[0].rate.burst: must be at least 1s"},
+    };
+    for (const auto& [text, complaint] : cases) {
+        INFO(text);
+        CHECK(complaints(text) == std::vector{complaint});
+    }
+}
+
+TEST_CASE("config: bounds of HTTP/2 are read and bounded themselves", "[app]") {
+    const auto config = parse_config(
+        "listen: {http2: {streams_max: 7, window: 2MiB, resets_max: 8, control_frames_max: 9, "
+        "flood_span: 3s}}",
+        "v.yaml", {});
+    REQUIRE(config);
+    CHECK(config->http2.streams_max == 7);
+    CHECK(config->http2.window_bytes == 2 * 1024 * 1024);
+    CHECK(config->http2.resets_max == 8);
+    CHECK(config->http2.control_frames_max == 9);
+    CHECK(config->http2.flood_span == std::chrono::seconds{3});
+    CHECK(
+        complaints("listen: {http2: {window: 1KiB}}") ==
+        std::vector<std::string>{"v.yaml:1:18: listen.http2.window: must be from 65535 to 512MiB"});
+    CHECK(complaints("listen: {http2: {flood_span: 0s}}").size() == 1);
+    CHECK(complaints("listen: {http2: {streams_max: 0}}").size() == 1);
+}

@@ -68,11 +68,32 @@ TEST_CASE("import: what cannot be expressed is refused with its line", "[app]") 
     const std::string receivers =
         "\nreceivers: [{name: a, webhook_configs: [{url: 'http://x/'}]}, {name: b}]\n";
     refused("route: {receiver: a, routes: [{receiver: b, matchers: [x=y]}]}" + receivers,
-            "a route to the receiver 'b'");
+            "1:56: label 'x': Vigie's routes see severity and service");
+    refused("route: {receiver: a, routes: [{receiver: b, match: {x: y}}]}" + receivers,
+            "label 'x'");
+    refused("route: {receiver: a, routes: [{receiver: b, matchers: [severity=page]}]}" + receivers,
+            "severity 'page'");
+    refused("route: {receiver: a, routes: [{receiver: b, active_time_intervals: [x]}]}" + receivers,
+            "active_time_intervals");
+    refused(
+        "route: {receiver: a, routes: [{receiver: b, continue: true, routes: [{receiver: "
+        "a}]}]}" +
+            receivers,
+        "continue: only a route without others");
+    refused(
+        "route: {receiver: a, mute_time_intervals: [n]}\ntime_intervals: [{name: n, "
+        "time_intervals: [{weekdays: [someday]}]}]" +
+            receivers,
+        "2:46: time_intervals 'n'.weekdays: 'someday' is not a weekday");
+    refused(
+        "route: {receiver: a, mute_time_intervals: [n]}\ntime_intervals: [{name: n, "
+        "time_intervals: [{location: Europe/Paris}]}]" +
+            receivers,
+        "location: must be UTC");
     refused("route: {receiver: a, routes: [{matchers: ['x=~(']}]}" + receivers,
             "regular expression");
     refused("route: {receiver: a, mute_time_intervals: [night]}" + receivers,
-            "mute_time_intervals");
+            "the time interval 'night' is not there");
     refused("route: {receiver: c}" + receivers, "no receiver 'c'");
     refused("route: {receiver: a}\ninhibit_rules: [{equal: [x]}]" + receivers, "2:");
     refused("route: {receiver: a}\nreceivers: [{name: a, email_configs: [{to: x}]}]",
@@ -83,4 +104,66 @@ TEST_CASE("import: what cannot be expressed is refused with its line", "[app]") 
             "routing_key");
     CHECK_FALSE(import_alertmanager("a: b", "am.yml").has_value());
     CHECK_FALSE(import_alertmanager("a: [", "am.yml").has_value());
+}
+
+TEST_CASE("import: routes and times become those of the configuration", "[app]") {
+    const auto imported = import_alertmanager(R"(
+route:
+  receiver: chat
+  routes:
+    - receiver: pager
+      matchers: [severity="critical"]
+      continue: true
+    - receiver: db
+      match_re: {service: db|cache}
+      routes:
+        - receiver: nobody
+          match: {severity: info}
+    - receiver: db
+      matchers: ['vigie_entity="host:db-1"']
+      mute_time_intervals: [night]
+receivers:
+  - {name: chat, webhook_configs: [{url: 'http://127.0.0.1:1/a'}]}
+  - {name: db, webhook_configs: [{url: 'http://127.0.0.1:1/b'}, {url: 'http://127.0.0.1:1/c'}]}
+  - {name: pager, pagerduty_configs: [{routing_key: k}]}
+  - {name: nobody}
+  - {name: unused, email_configs: [{to: x}]}
+time_intervals:
+  - name: night
+    time_intervals: [{times: [{start_time: '22:00', end_time: '24:00'}], weekdays: ['monday:friday']}]
+  - name: unused
+    time_intervals: [{months: [may]}]
+)",
+                                              "am.yml");
+    REQUIRE(imported.has_value());
+    INFO(imported->yaml);
+    CHECK(imported->refusals.empty());
+    const auto config = parse_config(imported->yaml, "vigie.yaml", {});
+    REQUIRE((config ? std::vector<std::string>{} : config.error().lines) ==
+            std::vector<std::string>{});
+    CHECK(imported->yaml.find("unused") == std::string::npos);
+    REQUIRE(config->outward.routes != nullptr);
+    const auto ways = [&](vigie::schemas::Severity severity, const std::string& entity,
+                          std::string_view time) {
+        vigie::notify::Message message;
+        message.kind = "page";
+        message.severity = severity;
+        message.entities = {entity};
+        std::string out;
+        for (const auto& way : config->outward.routes->find(message, *vigie::parse_rfc3339(time))
+                                   .value_or(std::vector<vigie::notify::Routes::Way>{})) {
+            out += fmt::format("{}@{} ", way.channel, vigie::to_rfc3339(way.from).substr(11, 5));
+        }
+        return out;
+    };
+    using vigie::schemas::Severity;
+    constexpr auto kNoon = "2026-11-18T12:00:00Z";  // A Wednesday
+    CHECK(ways(Severity::kWarning, "service:web", kNoon) == "chat@12:00 ");
+    CHECK(ways(Severity::kCritical, "service:web", kNoon) == "pager@12:00 chat@12:00 ");
+    CHECK(ways(Severity::kCritical, "service:db", kNoon) ==
+          "pager@12:00 db@12:00 db-webhook@12:00 ");
+    CHECK(ways(Severity::kInfo, "service:cache", kNoon).empty());
+    CHECK(ways(Severity::kInfo, "host:db-1", kNoon) == "db@12:00 db-webhook@12:00 ");
+    CHECK(ways(Severity::kInfo, "host:db-1", "2026-11-18T22:30:00Z") ==
+          "db@00:00 db-webhook@00:00 ");
 }

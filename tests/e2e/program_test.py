@@ -5,6 +5,7 @@ bad file, a drain, a second process on the same data, the kill switch, no config
 usage: program_test.py VIGIE FOLDER
 """
 import csv
+import http.client
 import io
 import json
 import os
@@ -239,6 +240,40 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("401", done.stderr)
         self.assertNotIn(TOKEN, self.log())
+
+    def test_what_became_of_a_request(self):
+        self.write("ingest: {sources: [{name: team-a, token: a, rate: {requests: 0.1, burst: 10s}}]}")
+        self.serve()
+
+        def post(token):
+            connection = http.client.HTTPConnection("127.0.0.1", self.ports["api"], timeout=10)
+            self.addCleanup(connection.close)
+            connection.request("POST", "/api/v1/logs", '{"service": "a", "message": "m"}',
+                               {"Content-Type": "application/json",
+                                "Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, answer.headers["X-Request-Id"], answer.headers["Retry-After"]
+        status, request, _ = post("a")
+        self.assertEqual(status, 204)
+        for words in (("ingest", request), (request,)):
+            done = self.client("explain", *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"{request}  accepted", done.stdout)
+            self.assertIn("(team-a)", done.stdout)
+            self.assertIn("items: 1 accepted, 0 refused", done.stdout)
+            self.assertRegex(done.stdout, r"vigie\.logs/0@\d+")
+        status, request, wait = post("a")
+        self.assertEqual((status, wait), (429, "10"))
+        self.assertIn("rate: 'team-a' may send", self.client("explain", "ingest", request).stdout)
+        status, request, _ = post("b")
+        self.assertEqual(status, 401)
+        answer = json.loads(self.client("explain", "ingest", request, "--json").stdout)
+        self.assertEqual((answer["outcome"], answer["records"]), ("token", []))
+        unknown = self.client("explain", "ingest", "req-000000000000-0000-000000")
+        self.assertEqual(unknown.returncode, 1)
+        self.assertIn("nothing is known of request", unknown.stderr)
+        self.assertEqual(self.client("explain", "egress", request).returncode, 2)
 
     def test_the_log_can_be_looked_at_and_moved(self):
         self.serve()

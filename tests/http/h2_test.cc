@@ -178,6 +178,48 @@ TEST_CASE("http/2: a flood of resets or pings closes the connection", "[http]") 
     CHECK(value_of(H2Client(site.server->port()).ask("GET", "/echo"), ":status") == "200");
 }
 
+TEST_CASE("http/2: the bounds of a connection are options, kept on both sides", "[http]") {
+    Server::Options options;
+    options.http2_bounds.streams_max = 2;
+    options.http2_bounds.resets_max = 5;
+    options.http2_bounds.control_frames_max = 20;
+    H2Site site(options);
+    {
+        H2Client client(site.server->port());
+        const auto first = client.begin("POST", "/later", "x");
+        const auto second = client.begin("POST", "/later", "x");
+        REQUIRE(eventually([&] { return site.waiting() == 2; }));
+        const auto third = client.begin("POST", "/later", "x");
+        CHECK(client.wait(third).error == NGHTTP2_REFUSED_STREAM);
+        const std::scoped_lock lock(site.mutex);
+        for (auto& respond : site.later) respond(Response::text(200, "late"));
+        CHECK(client.wait(first).body == "late");
+        CHECK(client.wait(second).body == "late");
+    }
+    {
+        H2Client client(site.server->port());
+        for (int i = 0; i < 5; ++i) client.reset(client.begin("POST", "/echo", "", {}, true));
+        CHECK(value_of(client.ask("GET", "/echo"), ":status") == "200");
+        client.reset(client.begin("POST", "/echo", "", {}, true));
+        CHECK(client.wait_closed());
+        CHECK(client.goodbye() == NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+    H2Client client(site.server->port());
+    for (int i = 0; i < 30; ++i) client.ping();
+    CHECK(client.wait_closed());
+    CHECK(site.refused("h2_flood") == 2);
+
+    options.http2 = true;
+    options.http2_bounds.streams_max = 0;
+    Router router;
+    MetricsRegistry metrics;
+    MemoryLog log;
+    CHECK_FALSE(Server::start(options, router, metrics, log).has_value());
+    options.http2_bounds = {};
+    options.http2_bounds.window_bytes = 65'534;
+    CHECK_FALSE(Server::start(options, router, metrics, log).has_value());
+}
+
 TEST_CASE("http/2: draining says GOAWAY, answers what runs, and ends", "[http]") {
     H2Site site;
     H2Client idle(site.server->port());

@@ -273,3 +273,24 @@ TEST_CASE("webhook: a configured token is needed, and never kept", "[ingest]") {
         CHECK(value.find("fixture-token") == std::string::npos);
     }
 }
+
+TEST_CASE("alertmanager: rules of the configuration say which entity an alert is of", "[ingest]") {
+    Receivers::Options options;
+    auto rules = schemas::IdentityRules::create({{"queue:{queue}", {}}});
+    REQUIRE(rules.has_value());
+    options.intake.identity = std::make_shared<const schemas::IdentityRules>(*std::move(rules));
+    Fixture fixture(options);
+    const std::string labels = R"({"alertname":"Deep","queue":"orders","service":"shop"})";
+    CHECK(fixture.post("/api/v2/alerts", "[{\"labels\":" + labels + "}]", kJsonHeaders).status ==
+          200);
+    CHECK(fixture
+              .post("/webhooks/alertmanager",
+                    R"({"version":"4","alerts":[{"status":"firing","labels":)" + labels + "}]}",
+                    kJsonHeaders)
+              .status == 200);
+    const auto events = fixture.events_on(topics::kAlerts);
+    REQUIRE(events.size() == 2);
+    for (const auto& event : events) {
+        CHECK(std::get<schemas::Alert>(event.data).entity.value == "queue:orders");
+    }
+}

@@ -42,6 +42,7 @@ Fixture::Fixture(Receivers::Options options, bool hold) {
     receivers->add_generic(router);
     receivers->add_logs(router);
     receivers->add_heartbeat(router);
+    receivers->add_explain(router);
 }
 
 http::Response Fixture::post(std::string path, std::string body,
