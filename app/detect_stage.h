@@ -10,6 +10,8 @@
 #include "core/id.h"
 #include "core/metrics.h"
 #include "detectors/detector.h"
+#include "schemas/series.h"
+#include "schemas/series_table.h"
 #include "streams/processor.h"
 
 namespace vigie::app {
@@ -43,6 +45,9 @@ private:
     };
 
     void count();
+    Status observe_metrics(std::string_view bytes, std::string_view type, std::string_view encoding,
+                           detectors::Findings& found);
+    void forget_idle(EventTime now);
     Status observe(const streams::Record& record, detectors::Findings& found);
     void publish(const detectors::Findings& found, EventTime now, streams::Context& context);
 
@@ -51,8 +56,15 @@ private:
     const std::int32_t partition_;
     MetricsRegistry& metrics_;
     Counter& items_;
+    Counter& overflowed_;
     // Owned by the worker's thread.
     std::vector<Part> parts_;
+    // Of metrics. Numbers are of this process: neither is in a snapshot.
+    schemas::SeriesTable series_;
+    schemas::DecodedSamples decoded_;
+    std::vector<EventTime> last_at_;  // When each series was heard of, by number
+    std::uint64_t overflowed_before_ = 0;
+    EventTime full_until_;
 };
 
 }  // namespace vigie::app

@@ -1,6 +1,6 @@
-// From a request to the moment at which its samples are detected, for tests/bench/ingest.py: a server,
-// the receiver of remote write, the embedded log and the stage of the metric detectors as `vigie serve`
-// runs them, in one process with the sender, so that one clock sees both ends.
+// From a request to the moment at which its samples are detected, for tests/bench/ingest.py: a
+// server, the receiver of remote write, the embedded log and the stage of the metric detectors as
+// `vigie serve` runs them, in one process with the sender, so that one clock sees both ends.
 //
 // usage: detect_delay FOLDER SERIES SAMPLES_A_REQUEST SAMPLES_A_SECOND SECONDS
 #include <atomic>
@@ -31,7 +31,8 @@ namespace {
 using namespace vigie;
 using namespace vigie::bench;
 
-// When each request was sent, by the event time of its record, and when it was answered and detected.
+// When each request was sent, by the event time of its record, and when it was answered and
+// detected.
 class Times {
 public:
     void sent(std::int64_t millis) {
@@ -151,9 +152,8 @@ void send(std::uint16_t port, const MetricLoad& load, Rate rate, bool watched, T
                 const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(
                     due - std::chrono::steady_clock::now());
                 const std::int64_t millis = wall_millis() + wait.count();
-                const std::string body =
-                    load.snappy_request(number % load.requests_of_round(),
-                                        number / load.requests_of_round(), millis);
+                const std::string body = load.snappy_request(
+                    number % load.requests_of_round(), number / load.requests_of_round(), millis);
                 const std::string head = fmt::format(
                     "POST /api/v1/write HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                     "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"

@@ -63,7 +63,8 @@ bool take(int fd, std::string& got) {
     if (end == std::string::npos) return true;
     const auto at = got.find("Content-Length: ");
     if (at == std::string::npos) return false;
-    if (got.size() < end + 4 + static_cast<std::size_t>(std::atol(got.c_str() + at + 16))) return true;
+    if (got.size() < end + 4 + static_cast<std::size_t>(std::atol(got.c_str() + at + 16)))
+        return true;
     got.clear();
     return send(fd, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL) > 0;
 }

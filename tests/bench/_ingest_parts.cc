@@ -106,16 +106,15 @@ int main(int argc, char** argv) {
             for (auto& body : bodies_of(load, round * kEach + i)) bodies.push_back(std::move(body));
         }
         std::vector<schemas::Sample> samples;
-        const double decode_cpu = cost_of([&] {
-                                      for (const auto& body : bodies) {
-                                          decoded.clear();
-                                          const auto read = schemas::decode_samples(
-                                              body, schemas::kContentRemoteWrite, "snappy", {},
-                                              table, decoded);
-                                          VIGIE_ASSERT(read.has_value());
-                                      }
-                                  })
-                                      .cpu;
+        const double decode_cpu =
+            cost_of([&] {
+                for (const auto& body : bodies) {
+                    decoded.clear();
+                    const auto read = schemas::decode_samples(body, schemas::kContentRemoteWrite,
+                                                              "snappy", {}, table, decoded);
+                    VIGIE_ASSERT(read.has_value());
+                }
+            }).cpu;
         for (const auto& body : bodies) {
             decoded.clear();
             VIGIE_ASSERT(schemas::decode_samples(body, schemas::kContentRemoteWrite, "snappy", {},

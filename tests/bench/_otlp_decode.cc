@@ -7,8 +7,8 @@
 #include <vector>
 
 #include <google/protobuf/arena.h>
-#include <nlohmann/json.hpp>
 #include <xxhash.h>
+#include <nlohmann/json.hpp>
 
 #include "core/result.h"
 #include "otlp_metrics.pb.h"
@@ -28,7 +28,8 @@ constexpr int kPoints = 5;
 constexpr std::size_t kAll = std::size_t{kResources} * kMetrics * kPoints;
 constexpr std::uint64_t kNanos = 1'764'000'000'000'000'000ULL;
 
-void add(google::protobuf::RepeatedPtrField<wire::KeyValue>& to, std::string key, std::string text) {
+void add(google::protobuf::RepeatedPtrField<wire::KeyValue>& to, std::string key,
+         std::string text) {
     auto& each = *to.Add();
     each.set_key(std::move(key));
     each.mutable_value()->set_string_value(std::move(text));
@@ -84,7 +85,8 @@ using nlohmann::json;
 json attributes_of(const google::protobuf::RepeatedPtrField<wire::KeyValue>& all) {
     json out = json::array();
     for (const auto& each : all) {
-        out.push_back({{"key", each.key()}, {"value", {{"stringValue", each.value().string_value()}}}});
+        out.push_back(
+            {{"key", each.key()}, {"value", {{"stringValue", each.value().string_value()}}}});
     }
     return out;
 }
@@ -140,7 +142,8 @@ struct Known {
 class Series {
 public:
     void take(std::uint64_t hash, std::uint64_t nanos, double value) {
-        const auto at = numbers_.try_emplace(hash, static_cast<std::uint32_t>(numbers_.size())).first;
+        const auto at =
+            numbers_.try_emplace(hash, static_cast<std::uint32_t>(numbers_.size())).first;
         out_.push_back({at->second, nanos, value});
     }
     void clear() { out_.clear(); }
@@ -206,11 +209,11 @@ void with_nlohmann(const std::string& bytes, Series& series) {
                     const double value =
                         number != point.end()
                             ? number->get<double>()
-                            : static_cast<double>(std::stoll(
-                                  point.at("asInt").get_ref<const std::string&>()));
-                    series.take(
-                        mix_all(named, point.at("attributes")),
-                        std::stoull(point.at("timeUnixNano").get_ref<const std::string&>()), value);
+                            : static_cast<double>(
+                                  std::stoll(point.at("asInt").get_ref<const std::string&>()));
+                    series.take(mix_all(named, point.at("attributes")),
+                                std::stoull(point.at("timeUnixNano").get_ref<const std::string&>()),
+                                value);
                 }
             }
         }
@@ -243,8 +246,7 @@ std::array<double, 2> compare(A ours, B theirs) {
     const auto cost = [](auto& work) {
         return cost_of([&] {
                    for (int i = 0; i < kBodies; ++i) work();
-               })
-                   .cpu *
+               }).cpu *
                1e9 / kBodies / kAll;
     };
     for (int round = 0; round < 5; ++round) {

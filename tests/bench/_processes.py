@@ -84,14 +84,24 @@ def start_vigie(folder, name="vigie", extra=""):
                   alertmanager, api, api)
 
 
+def with_share(words):
+    """Debian's Alertmanager reads its templates from /usr/share: when it is only unpacked, a mount
+    namespace of its own shows them there."""
+    share = ROOT / "build" / "tools" / "usr" / "share"
+    own = [] if os.geteuid() == 0 else ["--map-root-user"]
+    mount = f'mount -t overlay overlay -o lowerdir="{share}":/usr/share /usr/share && exec "$@"'
+    return ["unshare", "--mount", *own, "sh", "-c", mount, "sh", *words]
+
+
 def start_alertmanager(folder):
     (port,) = free_ports(1)
     config = pathlib.Path(folder) / "alertmanager.yml"
     config.write_text("route: {receiver: none, group_by: [alertname]}\nreceivers: [{name: none}]\n")
     return Server("alertmanager",
-                  [TOOLS / "prometheus-alertmanager", f"--config.file={config}",
-                   f"--storage.path={folder}/alertmanager",
-                   f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="],
+                  with_share([TOOLS / "prometheus-alertmanager", f"--config.file={config}",
+                              f"--storage.path={folder}/alertmanager",
+                              f"--web.listen-address=127.0.0.1:{port}",
+                              "--cluster.listen-address="]),
                   folder, port)
 
 

@@ -1,9 +1,9 @@
 // Sends Prometheus remote write 1.0 for tests/bench/ingest.py: rounds of samples of all series, the
-// same bytes to every server. Bodies are made before the first is sent; its own processor time counts
-// for nobody.
+// same bytes to every server. Bodies are made before the first is sent; its own processor time
+// counts for nobody.
 //
-// usage: write_sender PORT PATH CONNECTIONS SERIES SAMPLES_A_REQUEST ROUND_FROM ROUND_TO BEGIN_MILLIS
-// Prints {"requests":…,"samples":…,"bytes":…,"busy":…,"failed":…,"seconds":…}.
+// usage: write_sender PORT PATH CONNECTIONS SERIES SAMPLES_A_REQUEST ROUND_FROM ROUND_TO
+// BEGIN_MILLIS Prints {"requests":…,"samples":…,"bytes":…,"busy":…,"failed":…,"seconds":…}.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -95,10 +95,9 @@ int main(int argc, char** argv) {
         }
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    fmt::print(
-        R"({{"requests":{},"samples":{},"bytes":{},"busy":{},"failed":{},"seconds":{:.3f}}})"
-        "\n",
-        counts.requests.load(), counts.samples.load(), counts.bytes.load(), counts.busy.load(),
-        counts.failed.load(), took.count());
+    fmt::print(R"({{"requests":{},"samples":{},"bytes":{},"busy":{},"failed":{},"seconds":{:.3f}}})"
+               "\n",
+               counts.requests.load(), counts.samples.load(), counts.bytes.load(),
+               counts.busy.load(), counts.failed.load(), took.count());
     return counts.failed == 0 ? 0 : 1;
 }

@@ -14,8 +14,8 @@
 
 #include "core/rng.h"
 
-// The metrics that benchmarks send: a fleet's targets with 500 series each, eight labels a series, a
-// third counters and the others gauges that scatter. The same arguments give the same bytes.
+// The metrics that benchmarks send: a fleet's targets with 500 series each, eight labels a series,
+// a third counters and the others gauges that scatter. The same arguments give the same bytes.
 namespace vigie::bench {
 
 struct LoadOptions {
