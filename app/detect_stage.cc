@@ -55,14 +55,15 @@ streams::Message message_of(std::string_view topic, const schemas::EventMeta& me
 }  // namespace
 
 DetectStage::DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
-                         std::vector<NamedDetector> detectors, MetricsRegistry& metrics)
+                         std::vector<NamedDetector> detectors, MetricsRegistry& metrics,
+                         schemas::SeriesTable::Options series)
     : kind_(kind),
       domain_(std::move(domain)),
       partition_(partition),
       metrics_(metrics),
       items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})),
       overflowed_(metrics.counter(kDetectOverflowed)),
-      series_({}) {
+      series_(series) {
     for (auto& detector : detectors) parts_.push_back({std::move(detector), {}});
 }
 

@@ -28,9 +28,11 @@ struct NamedDetector {
 // processed again after a restart, they repeat and are dropped downstream.
 class DetectStage final : public streams::Processor {
 public:
-    // `metrics` must outlive the stage.
+    // `metrics` must outlive the stage. `series` bounds the table of series that metrics are
+    // decoded with; when it is full, series that were not heard of for an hour make room.
     DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
-                std::vector<NamedDetector> detectors, MetricsRegistry& metrics);
+                std::vector<NamedDetector> detectors, MetricsRegistry& metrics,
+                schemas::SeriesTable::Options series = {});
 
     Status on_record(const streams::Record& record, streams::Context& context) override;
     Status on_timer(std::string_view name, EventTime at, streams::Context& context) override;

@@ -27,6 +27,17 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_seconds_of_threads(pid, names):
+    """Of the threads whose names begin with one of these."""
+    ticks = 0
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        head, rest = (thread / "stat").read_text().rsplit(")", 1)
+        if head.split("(", 1)[1].startswith(tuple(names)):
+            fields = rest.split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def metric(port, name):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", "/metrics")
