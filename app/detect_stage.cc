@@ -1,5 +1,6 @@
 #include "app/detect_stage.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -16,6 +17,10 @@ namespace vigie::app {
 namespace {
 
 constexpr std::string_view kSnapshotVersion = "detect1\n";
+// A table of series that is full forgets the numbers of those that were not heard of for so long,
+// and looks for them at most so often.
+constexpr std::chrono::hours kIdleAfter{1};
+constexpr std::chrono::minutes kForgetEvery{1};
 
 std::string_view header(const streams::Record& record, std::string_view name) {
     for (const auto& [key, value] : record.message.headers) {
@@ -51,13 +56,15 @@ streams::Message message_of(std::string_view topic, const schemas::EventMeta& me
 
 DetectStage::DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
                          std::vector<NamedDetector> detectors, MetricsRegistry& metrics,
-                         schemas::Identity identity)
+                         schemas::Identity identity, schemas::SeriesTable::Options series)
     : kind_(kind),
       domain_(std::move(domain)),
       partition_(partition),
       identity_(std::move(identity)),
       metrics_(metrics),
-      items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})) {
+      items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})),
+      overflowed_(metrics.counter(kDetectOverflowed)),
+      series_(series) {
     for (auto& detector : detectors) parts_.push_back({std::move(detector), {}});
 }
 
@@ -69,6 +76,7 @@ Status DetectStage::on_record(const streams::Record& record, streams::Context& c
         VIGIE_TRY(observe(record, found));
     }
     const EventTime now = context.watermark();
+    if (series_.overflowed() > overflowed_before_) forget_idle(now);
     for (const auto& part : parts_) part.made.detector->advance(now, found);
     publish(found, now, context);
     return {};
@@ -104,13 +112,7 @@ Status DetectStage::observe(const streams::Record& record, detectors::Findings& 
         for (const auto& part : parts_) part.made.detector->observe(items, found);
     };
     switch (kind_) {
-        case Telemetry::kMetrics: {
-            VIGIE_TRY_ASSIGN(auto series,
-                             readable(schemas::decode_metrics(bytes, type, encoding, limits)));
-            for (auto& one : series) schemas::identify(identity_, one.labels, one.metric);
-            feed(std::span<const schemas::TimeSeries>(series));
-            break;
-        }
+        case Telemetry::kMetrics: return observe_metrics(bytes, type, encoding, found);
         case Telemetry::kLogs: {
             VIGIE_TRY_ASSIGN(auto records,
                              readable(schemas::decode_logs(bytes, type, encoding, limits)));
@@ -127,6 +129,39 @@ Status DetectStage::observe(const streams::Record& record, detectors::Findings& 
         }
     }
     return {};
+}
+
+Status DetectStage::observe_metrics(std::string_view bytes, std::string_view type,
+                                    std::string_view encoding, detectors::Findings& found) {
+    decoded_.clear();
+    schemas::IdentifyingIndex identified(series_, identity_);
+    schemas::SeriesIndex& index = identity_ ? static_cast<schemas::SeriesIndex&>(identified) : series_;
+    Status status = schemas::decode_samples(bytes, type, encoding, {}, index, decoded_);
+    if (!status) {
+        if (status.error().kind == ErrorKind::kRefused) status.error().kind = ErrorKind::kInvalid;
+        return status;
+    }
+    items_.add(decoded_.samples.size());
+    last_at_.resize(std::max<std::size_t>(last_at_.size(), series_.end()));
+    for (const schemas::Sample& sample : decoded_.samples) {
+        last_at_[sample.series] = std::max(last_at_[sample.series], sample.at);
+    }
+    const detectors::SampleBatch batch{decoded_.samples, series_};
+    for (const auto& part : parts_) part.made.detector->observe(batch, found);
+    return {};
+}
+
+void DetectStage::forget_idle(EventTime now) {
+    overflowed_.add(series_.overflowed() - std::exchange(overflowed_before_, series_.overflowed()));
+    if (now < full_until_) return;
+    full_until_ = now + kForgetEvery;
+    std::vector<schemas::SeriesHandle> idle;
+    for (schemas::SeriesHandle number = 0; number < series_.end(); ++number) {
+        if (series_.contains(number) && now - last_at_[number] > kIdleAfter) idle.push_back(number);
+    }
+    if (idle.empty()) return;
+    for (const auto& part : parts_) part.made.detector->forget(idle);
+    series_.forget(idle);
 }
 
 void DetectStage::publish(const detectors::Findings& found, EventTime now,

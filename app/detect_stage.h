@@ -11,6 +11,8 @@
 #include "core/metrics.h"
 #include "detectors/detector.h"
 #include "schemas/identity.h"
+#include "schemas/series.h"
+#include "schemas/series_table.h"
 #include "streams/processor.h"
 
 namespace vigie::app {
@@ -27,10 +29,11 @@ struct NamedDetector {
 // processed again after a restart, they repeat and are dropped downstream.
 class DetectStage final : public streams::Processor {
 public:
-    // `metrics` must outlive the stage.
+    // `metrics` must outlive the stage. `series` bounds the table of series that metrics are
+    // decoded with; when it is full, series that were not heard of for an hour make room.
     DetectStage(Telemetry kind, DomainId domain, std::int32_t partition,
                 std::vector<NamedDetector> detectors, MetricsRegistry& metrics,
-                schemas::Identity identity = {});
+                schemas::Identity identity = {}, schemas::SeriesTable::Options series = {});
 
     Status on_record(const streams::Record& record, streams::Context& context) override;
     Status on_timer(std::string_view name, EventTime at, streams::Context& context) override;
@@ -45,6 +48,9 @@ private:
     };
 
     void count();
+    Status observe_metrics(std::string_view bytes, std::string_view type, std::string_view encoding,
+                           detectors::Findings& found);
+    void forget_idle(EventTime now);
     Status observe(const streams::Record& record, detectors::Findings& found);
     void publish(const detectors::Findings& found, EventTime now, streams::Context& context);
 
@@ -54,8 +60,15 @@ private:
     const schemas::Identity identity_;
     MetricsRegistry& metrics_;
     Counter& items_;
+    Counter& overflowed_;
     // Owned by the worker's thread.
     std::vector<Part> parts_;
+    // Of metrics. Numbers are of this process: neither is in a snapshot.
+    schemas::SeriesTable series_;
+    schemas::DecodedSamples decoded_;
+    std::vector<EventTime> last_at_;  // When each series was heard of, by number
+    std::uint64_t overflowed_before_ = 0;
+    EventTime full_until_;
 };
 
 }  // namespace vigie::app

@@ -18,6 +18,10 @@ inline constexpr MetricName kSequencerDuplicates{
     "vigie_app_sequencer_duplicates_total", "Events dropped because their id was seen before."};
 inline constexpr MetricName kDetectItems{
     "vigie_app_detect_items_total", "Points, log records and spans given to detectors, by stage."};
+inline constexpr MetricName kDetectOverflowed{
+    "vigie_app_detect_overflowed_samples_total",
+    "Samples of new series for which the table of series had no room: they count for the overflow "
+    "series of their metric."};
 inline constexpr MetricName kAnomalies{"vigie_app_anomalies_total",
                                        "Anomalies reported, by symptom and whether firing."};
 inline constexpr MetricName kIncidentTransitions{"vigie_app_incident_transitions_total",

@@ -1,5 +1,6 @@
 #include "app/pipeline.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -56,9 +57,11 @@ streams::Worker::Options stage(std::string name, std::vector<std::string_view> i
 streams::Worker::Options detect_stage(const Pipeline& pipeline, Telemetry kind, std::string name,
                                       std::string_view topic, MetricsRegistry& metrics) {
     auto options = stage(std::move(name), {topic}, [pipeline, kind, &metrics](const auto& input) {
+        schemas::SeriesTable::Options series;
+        series.series_max = std::max(series.series_max, pipeline.detect.metrics.series_max);
         return std::make_unique<DetectStage>(kind, pipeline.domain, input.index,
                                              make_detectors(kind, pipeline.detect), metrics,
-                                             pipeline.detect.identity);
+                                             pipeline.detect.identity, series);
     });
     options.lateness_max = pipeline.detect.lateness_max;
     return options;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -64,6 +66,33 @@ public:
         }
     }
 
+    void observe(const SampleBatch& batch, Findings& out) override {
+        if (entities_.size() > 2 * options_.entities_max + kEntitiesSpare) {
+            entities_.clear();
+            entity_numbers_.clear();
+            entity_of_series_.clear();
+        }
+        entity_of_series_.resize(
+            std::max<std::size_t>(entity_of_series_.size(), batch.series.end()), kUnknown);
+        for (const schemas::Sample& sample : batch.samples) {
+            if (sample.stale || !std::isfinite(sample.value)) continue;
+            std::uint32_t& number = entity_of_series_[sample.series];
+            if (number == kUnknown) number = look_up(sample.series, batch.series);
+            if (number == kIgnored) continue;
+            Sender& sender = entities_[number];
+            // Most series of an entity say no more than the first one did.
+            if (sender.taken_in == generation_ && sender.last_at == sample.at) continue;
+            sender.last_at = sample.at;
+            sender.taken_in = take(sender.entity, sample.at, out) ? generation_ : 0;
+        }
+    }
+
+    void forget(std::span<const schemas::SeriesHandle> series) override {
+        for (const schemas::SeriesHandle number : series) {
+            if (number < entity_of_series_.size()) entity_of_series_[number] = kUnknown;
+        }
+    }
+
     void advance(EventTime now, Findings& out) override {
         if (!plausible(now) || (has_now_ && now <= now_)) return;
         // While nobody called, nobody was silent either.
@@ -76,6 +105,7 @@ public:
             const auto silence = now_ - std::max(life.last_at, watching_since_);
             if (silence > options_.forget_after && life.phase == Phase::kQuiet) {
                 at = lives_.erase(at);
+                ++generation_;
                 continue;
             }
             if (silence > options_.forget_after && life.phase == Phase::kFiring) {
@@ -124,6 +154,7 @@ public:
         watching_since_ = watching_since;
         source_ = source;
         lives_ = std::move(lives);
+        ++generation_;
         gone_ = static_cast<std::size_t>(std::ranges::count_if(
             lives_, [](const auto& each) { return each.second.phase == Phase::kSilent; }));
         return {};
@@ -138,30 +169,50 @@ public:
 private:
     bool known(const Life& life) const { return life.last_at - life.first_at >= options_.seen_min; }
 
-    void take(const EntityId& entity, EventTime at, Findings& out) {
+    struct Sender {
+        EntityId entity;
+        EventTime last_at;           // Of what was taken last,
+        std::uint64_t taken_in = 0;  // while `generation_` was this.
+    };
+
+    std::uint32_t look_up(schemas::SeriesHandle series, const schemas::SeriesTable& table) {
+        const auto metric = table.metric(series);
+        const auto labels = table.labels(series);
+        if (!matches_any(select_, metric, labels)) return kIgnored;
+        EntityId entity = schemas::entity_of(labels, metric);
+        if (entity.empty()) return kIgnored;
+        const auto [at, fresh] =
+            entity_numbers_.try_emplace(entity.value, static_cast<std::uint32_t>(entities_.size()));
+        if (fresh) entities_.push_back({std::move(entity), {}, 0});
+        return at->second;
+    }
+
+    // False when it was not taken: the same again is to be counted again.
+    bool take(const EntityId& entity, EventTime at, Findings& out) {
         if (!plausible(at) || (has_now_ && at - now_ > kAheadMax)) {
             ++counts_.dropped["bad_time"];
-            return;
+            return false;
         }
         auto found = lives_.find(entity.value);
         if (found == lives_.end()) {
             if (lives_.size() >= options_.entities_max && !forget_gone()) {
                 ++counts_.dropped["entities_max"];
-                return;
+                return false;
             }
             found = lives_.emplace(entity.value, Life{at, at, Phase::kQuiet}).first;
         }
         Life& life = found->second;
         if (source_.first_at == EventTime{} || at < source_.first_at) source_.first_at = at;
         source_.last_at = std::max(source_.last_at, at);
-        if (at <= life.last_at) return;
+        if (at <= life.last_at) return true;
         life.last_at = at;
         const Phase before = std::exchange(life.phase, Phase::kQuiet);
-        if (before == Phase::kQuiet) return;
+        if (before == Phase::kQuiet) return true;
         out.anomalies.push_back(anomaly(entity.value, life, "sends again"));
-        if (before == Phase::kFiring) return;
+        if (before == Phase::kFiring) return true;
         --gone_;
         life.first_at = at;  // As if it were new.
+        return true;
     }
 
     // Makes room by forgetting what is gone for longest. False when nothing is.
@@ -174,6 +225,7 @@ private:
         }
         VIGIE_ASSERT(oldest != lives_.end());
         lives_.erase(oldest);
+        ++generation_;
         --gone_;
         ++counts_.dropped["forgotten"];
         return true;
@@ -231,6 +283,14 @@ private:
     const AbsenceOptions options_;
     const std::vector<SeriesPattern> select_;
     Counts counts_;
+
+    static constexpr std::uint32_t kUnknown = std::numeric_limits<std::uint32_t>::max();
+    static constexpr std::uint32_t kIgnored = kUnknown - 1;
+    static constexpr std::size_t kEntitiesSpare = 10'000;
+    std::vector<std::uint32_t> entity_of_series_;  // By number in the table of the samples.
+    std::vector<Sender> entities_;
+    std::uint64_t generation_ = 1;  // Of lives_, which forgets.
+    std::unordered_map<std::string, std::uint32_t> entity_numbers_;
 
     // Saved.
     bool has_now_ = false;

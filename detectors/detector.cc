@@ -6,6 +6,20 @@ void Detector::observe(std::span<const schemas::TimeSeries> /*series*/, Findings
 void Detector::observe(std::span<const schemas::LogRecord> /*records*/, Findings& /*out*/) {}
 void Detector::observe(std::span<const schemas::Span> /*spans*/, Findings& /*out*/) {}
 
+void Detector::observe(const SampleBatch& batch, Findings& out) {
+    std::vector<schemas::TimeSeries> all;
+    all.reserve(batch.samples.size());
+    for (const schemas::Sample& sample : batch.samples) {
+        all.push_back({std::string(batch.series.metric(sample.series)),
+                       batch.series.labels(sample.series),
+                       sample.kind,
+                       {{sample.at, sample.value, sample.stale}}});
+    }
+    observe(std::span<const schemas::TimeSeries>(all), out);
+}
+
+void Detector::forget(std::span<const schemas::SeriesHandle> /*series*/) {}
+
 Counts Detector::counts() const {
     return {};
 }

@@ -11,6 +11,8 @@
 #include "core/result.h"
 #include "core/time.h"
 #include "schemas/events.h"
+#include "schemas/series.h"
+#include "schemas/series_table.h"
 #include "schemas/telemetry.h"
 
 namespace vigie::detectors {
@@ -28,6 +30,13 @@ struct Counts {
     std::map<std::string, std::uint64_t> dropped;  // Items by reason: "late", "not_finite", …
 };
 
+// Samples in log order, of series by their number in a table that says what they are. A number
+// means the same series in every call, until it is forgotten.
+struct SampleBatch {
+    std::span<const schemas::Sample> samples;
+    const schemas::SeriesTable& series;
+};
+
 // A family of detectors over one kind of telemetry, for one partition. Pure: no clock, no I/O,
 // no randomness, no threads. The runtime calls it in log order and never concurrently; items
 // may be out of order, duplicated or from the far past, and none of that crashes it or grows
@@ -43,6 +52,12 @@ public:
     virtual void observe(std::span<const schemas::TimeSeries> series, Findings& out);
     virtual void observe(std::span<const schemas::LogRecord> records, Findings& out);
     virtual void observe(std::span<const schemas::Span> spans, Findings& out);
+
+    // The same samples as TimeSeries would say, for who has many: a detector remembers by number
+    // what it would look up by text. This one makes the text and calls the other.
+    virtual void observe(const SampleBatch& batch, Findings& out);
+    // These numbers may mean other series from now on. What a detector knows of a series stays.
+    virtual void forget(std::span<const schemas::SeriesHandle> series);
 
     // Stream time reached `now`: the place to close windows, to notice silence and to say that
     // an anomaly is over.

@@ -60,6 +60,7 @@ struct Series {
     std::uint64_t increases = 0;
     std::uint64_t decreases = 0;
     double observed = 0;
+    double floor = 0;     // scale_floor() of its unit; not saved.
     Judgement judgement;  // Of the newest point.
     LightSeries model;
 
@@ -115,6 +116,7 @@ Series load_series(Decoder& in, bool before) {
         *value = in.f64();
     }
     before ? series.model.load_before(in) : series.model.load(in);
+    series.floor = scale_floor(series.unit());
     return series;
 }
 
@@ -143,13 +145,34 @@ public:
                 matches_any(ignore_, input.metric, input.labels)) {
                 continue;
             }
-            const std::string key = schemas::to_string(input.metric, input.labels);
-            Series* series = find_or_add(key, input);
-            if (series == nullptr) {
+            Entry* entry = find_or_add(input.metric, input.labels, input.kind);
+            if (entry == nullptr) {
                 counts_.dropped["series_max"] += input.points.size();
                 continue;
             }
-            for (const Point& point : input.points) take(key, *series, point, out);
+            for (const Point& point : input.points) take(entry->first, entry->second, point, out);
+        }
+    }
+
+    void observe(const SampleBatch& batch, Findings& out) override {
+        numbered_.resize(std::max<std::size_t>(numbered_.size(), batch.series.end()));
+        for (std::size_t i = 0; i < batch.samples.size(); ++i) {
+            if (i + kAhead < batch.samples.size()) prefetch(batch.samples[i + kAhead].series);
+            const schemas::Sample& sample = batch.samples[i];
+            Entry* entry = numbered_[sample.series];
+            if (entry == nullptr) entry = look_up(sample, batch.series);
+            if (entry == &ignored_) continue;
+            if (entry == nullptr) {
+                ++counts_.dropped["series_max"];
+                continue;
+            }
+            take(entry->first, entry->second, {sample.at, sample.value, sample.stale}, out);
+        }
+    }
+
+    void forget(std::span<const schemas::SeriesHandle> series) override {
+        for (const schemas::SeriesHandle number : series) {
+            if (number < numbered_.size()) numbered_[number] = nullptr;
         }
     }
 
@@ -206,6 +229,7 @@ public:
         swept_at_ = swept_at;
         full_until_ = full_until;
         series_ = std::move(series);
+        numbered_.clear();
         return {};
     }
 
@@ -216,18 +240,44 @@ public:
     }
 
 private:
-    Series* find_or_add(const std::string& key, const TimeSeries& input) {
+    using Entry = std::pair<const std::string, Series>;
+
+    Entry* find_or_add(std::string_view metric, const Labels& labels, MetricKind kind) {
+        const std::string key = schemas::to_string(metric, labels);
         const auto found = series_.find(key);
-        if (found != series_.end()) return &found->second;
+        if (found != series_.end()) return &*found;
         if (series_.size() >= options_.series_max && !make_room()) return nullptr;
-        Series& series = series_[key];
-        series.metric = input.metric;
-        series.entity = schemas::entity_of(input.labels, input.metric);
-        series.symptom = symptom_of(input.metric, input.labels);
-        series.settled = input.kind != MetricKind::kUnknown;
-        series.counter = input.kind == MetricKind::kCounter ||
-                         (input.kind == MetricKind::kUnknown && counter_by_name(input.metric));
-        return &series;
+        Entry& entry = *series_.try_emplace(key).first;
+        Series& series = entry.second;
+        series.metric = metric;
+        series.entity = schemas::entity_of(labels, metric);
+        series.symptom = symptom_of(series.metric, labels);
+        series.settled = kind != MetricKind::kUnknown;
+        series.counter = kind == MetricKind::kCounter ||
+                         (kind == MetricKind::kUnknown && counter_by_name(metric));
+        series.floor = scale_floor(series.unit());
+        return &entry;
+    }
+
+    // What `numbered_` is to say of a series that it does not know; nullptr when it is refused.
+    Entry* look_up(const schemas::Sample& sample, const schemas::SeriesTable& table) {
+        const auto metric = table.metric(sample.series);
+        const Labels labels = table.labels(sample.series);
+        const bool watched =
+            matches_any(select_, metric, labels) && !matches_any(ignore_, metric, labels);
+        Entry* const entry = watched ? find_or_add(metric, labels, sample.kind) : &ignored_;
+        numbered_[sample.series] = entry;
+        return entry;
+    }
+
+    // Series are far apart in memory, and nothing else foretells which comes next.
+    [[gnu::always_inline]] void prefetch(schemas::SeriesHandle number) const {
+        const Entry* const entry = numbered_[number];
+        if (entry == nullptr || entry == &ignored_) return;
+        __builtin_prefetch(&entry->second.counter);
+        __builtin_prefetch(&entry->second.points);
+        __builtin_prefetch(&entry->second.judgement);
+        entry->second.model.prefetch();
     }
 
     // Forgets the series that are idle for long. Looks again only when another can have become
@@ -235,6 +285,7 @@ private:
     bool make_room() {
         if (!has_now_ || now_ < full_until_) return false;
         EventTime oldest = now_;
+        std::ranges::fill(numbered_, nullptr);
         std::erase_if(series_, [&](const auto& each) {
             const Series& series = each.second;
             if (series.model.episode().firing()) return false;
@@ -307,6 +358,7 @@ private:
         const Episode& episode = series.model.episode();
         if (counter == series.counter || episode.firing() || episode.silent()) return;
         series.counter = counter;
+        series.floor = scale_floor(series.unit());
         series.model = LightSeries();
     }
 
@@ -316,7 +368,7 @@ private:
             ++counts_.dropped["not_finite"];
             return;
         }
-        double floor = scale_floor(series.unit());
+        double floor = series.floor;
         if (series.counter && series.integral && seconds > 0) {
             // Events that come by chance scatter by the root of their number (Poisson).
             const double events = std::max(series.judgement.expected * seconds, 1.0);
@@ -385,11 +437,17 @@ private:
         return anomaly;
     }
 
+    static constexpr std::size_t kAhead = 8;
+
     const MetricsOptions options_;
     const std::vector<SeriesPattern> select_;
     const std::vector<SeriesPattern> ignore_;
     ModelOptions model_options_;
     Counts counts_;
+    // By number in the table of the samples: an entry of series_, &ignored_, or nullptr while
+    // unknown.
+    std::vector<Entry*> numbered_;
+    Entry ignored_;
 
     // Saved.
     bool has_now_ = false;

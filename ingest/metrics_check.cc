@@ -12,13 +12,15 @@ namespace {
 
 constexpr std::size_t kSlotsMin = std::size_t{1} << 12U;
 constexpr std::size_t kSlotsMax = std::size_t{1} << 21U;
+constexpr std::size_t kSeriesMax = std::size_t{3} << 19U;
 constexpr std::size_t kEntitiesMax = 100'000;
 
-// An index whose numbers are those of entities, not of series. It forgets as it likes: a hash has
-// one slot, which the next one takes.
+// An index whose numbers are those of entities, not of series. It keeps the series in the order in
+// which they came, because senders repeat themselves: the next one is most often the one behind. It
+// forgets as it likes: when it is full it starts again.
 class KnownSeries final : public schemas::SeriesIndex {
 public:
-    KnownSeries() : slots_(kSlotsMin) {}
+    KnownSeries() : slots_(kSlotsMin, kNone) {}
 
     // Until the next call: whose series they are. What one source has another one asks for itself.
     void serve(SeriesBound& bound) {
@@ -31,9 +33,12 @@ public:
 
     std::optional<Known> find(std::uint64_t wire_hash) const override {
         wire_hash ^= salt_;
-        const Slot& slot = slots_[wire_hash & (slots_.size() - 1)];
-        if (slot.hash != wire_hash || slot.entity == kNone) return std::nullopt;
-        return Known{slot.entity, schemas::MetricKind::kUnknown};
+        if (next_ >= series_.size() || series_[next_].hash != wire_hash) {
+            const std::uint32_t at = slots_[wire_hash & (slots_.size() - 1)];
+            if (at == kNone || series_[at].hash != wire_hash) return std::nullopt;
+            next_ = at;
+        }
+        return Known{series_[next_++].entity, schemas::MetricKind::kUnknown};
     }
 
     schemas::SeriesHandle add(std::uint64_t wire_hash, schemas::MetricKind /*kind*/,
@@ -44,9 +49,11 @@ public:
             over_bound_ = true;
             return number_of(schemas::entity_of(labels, metric).value);
         }
-        if (++added_ > slots_.size() / 2 && slots_.size() < kSlotsMax) grow();
+        if (series_.size() >= slots_.size() / 2 && slots_.size() < kSlotsMax) grow();
         const std::uint32_t entity = number_of(schemas::entity_of(labels, metric).value);
-        slots_[wire_hash & (slots_.size() - 1)] = {wire_hash, entity};
+        slots_[wire_hash & (slots_.size() - 1)] = static_cast<std::uint32_t>(series_.size());
+        series_.push_back({wire_hash, entity});
+        next_ = series_.size();
         return entity;
     }
 
@@ -54,24 +61,25 @@ public:
 
     // Between two bodies, as numbers change.
     void make_room() {
-        if (entities_.size() < kEntitiesMax) return;
-        std::ranges::fill(slots_, Slot{});
+        if (entities_.size() < kEntitiesMax && series_.size() < kSeriesMax) return;
+        std::ranges::fill(slots_, kNone);
+        series_.clear();
         entities_.clear();
         numbers_.clear();
     }
 
 private:
     static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-    struct Slot {
+    struct Series {
         std::uint64_t hash = 0;
         std::uint32_t entity = kNone;
     };
 
     void grow() {
-        std::vector<Slot> old(slots_.size() * 2);
-        std::swap(old, slots_);
-        for (const Slot& slot : old) slots_[slot.hash & (slots_.size() - 1)] = slot;
-        added_ = 0;
+        slots_.assign(slots_.size() * 2, kNone);
+        for (std::size_t i = 0; i < series_.size(); ++i) {
+            slots_[series_[i].hash & (slots_.size() - 1)] = static_cast<std::uint32_t>(i);
+        }
     }
 
     std::uint32_t number_of(const std::string& entity) {
@@ -84,8 +92,9 @@ private:
     SeriesBound* bound_ = nullptr;
     std::uint64_t salt_ = 0;
     bool over_bound_ = false;
-    std::vector<Slot> slots_;
-    std::size_t added_ = 0;  // Since the slots last doubled
+    std::vector<Series> series_;
+    mutable std::size_t next_ = 0;      // The one that is guessed
+    std::vector<std::uint32_t> slots_;  // By hash: where in series_; the next one takes it.
     std::vector<std::string> entities_;
     std::unordered_map<std::string, std::uint32_t> numbers_;
 };

@@ -18,6 +18,13 @@ public:
     const DecodeLimits& limits() const { return limits_; }
     Status take_item();
     Status take_bytes(std::size_t count);
+    // Both at once; false, and nothing taken, when one of them would say no.
+    bool take(std::size_t bytes) {
+        if (items_ >= limits_.items_max || bytes > limits_.memory_bytes_max - bytes_) return false;
+        ++items_;
+        bytes_ += bytes;
+        return true;
+    }
 
     // The labels in order, each name once, with `base`, itself in order, below `more`.
     Result<Labels> merge(const Labels& base, Labels more) const;

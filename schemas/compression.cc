@@ -52,7 +52,7 @@ bool grow(std::string& out, std::size_t bytes_max) {
 
 }  // namespace
 
-Result<std::string> unsnappy(std::string_view bytes, std::size_t bytes_max) {
+Status unsnappy_into(std::string_view bytes, std::size_t bytes_max, std::string& out) {
     std::size_t size = 0;
     if (!snappy::GetUncompressedLength(bytes.data(), bytes.size(), &size)) {
         return damaged("snappy", "no length at the start");
@@ -61,10 +61,19 @@ Result<std::string> unsnappy(std::string_view bytes, std::size_t bytes_max) {
     if (size / kSnappyRatioMax > bytes.size()) {
         return damaged("snappy", fmt::format("{} bytes cannot hold {}", bytes.size(), size));
     }
-    std::string out(size, '\0');
-    if (!snappy::RawUncompress(bytes.data(), bytes.size(), out.data())) {
-        return damaged("snappy", "the block is damaged");
-    }
+    bool whole = false;
+    // The room it passes on may be more than was asked for (GCC 12).
+    out.resize_and_overwrite(size, [&](char* place, std::size_t) {
+        whole = snappy::RawUncompress(bytes.data(), bytes.size(), place);
+        return whole ? size : 0;
+    });
+    if (!whole) return damaged("snappy", "the block is damaged");
+    return {};
+}
+
+Result<std::string> unsnappy(std::string_view bytes, std::size_t bytes_max) {
+    std::string out;
+    VIGIE_TRY(unsnappy_into(bytes, bytes_max, out));
     return out;
 }
 

@@ -12,6 +12,8 @@ namespace vigie::schemas {
 // than `bytes_max`. A false announcement of the size allocates nothing; at no time is more than
 // twice `bytes_max` allocated.
 Result<std::string> unsnappy(std::string_view bytes, std::size_t bytes_max);  // block format
+// The same into `out`, whose memory is used again; on an error it holds nothing of use.
+Status unsnappy_into(std::string_view bytes, std::size_t bytes_max, std::string& out);
 Result<std::string> gunzip(std::string_view bytes, std::size_t bytes_max);
 Result<std::string> unzstd(std::string_view bytes, std::size_t bytes_max);  // Frames of RFC 8878
 

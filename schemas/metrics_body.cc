@@ -105,9 +105,17 @@ Result<Content> detail::parse_content_type(std::string_view text) {
 Status decode_samples(std::string_view bytes, std::string_view content_type,
                       std::string_view content_encoding, const DecodeLimits& limits,
                       SeriesIndex& index, DecodedSamples& out) {
+    constexpr std::size_t kScratchKept = std::size_t{4} << 20U;
     VIGIE_TRY_ASSIGN(const Content content, detail::parse_content_type(content_type));
-    VIGIE_TRY_ASSIGN(const std::string body, decompress(bytes, content_encoding, limits.bytes_max));
-    return decode_any(body, content, limits, index, out);
+    if (content_encoding.empty()) return decode_any(bytes, content, limits, index, out);
+    if (content_encoding == "snappy") {
+        VIGIE_TRY(unsnappy_into(bytes, limits.bytes_max, out.scratch));
+    } else {
+        VIGIE_TRY_ASSIGN(out.scratch, decompress(bytes, content_encoding, limits.bytes_max));
+    }
+    const Status status = decode_any(out.scratch, content, limits, index, out);
+    if (out.scratch.capacity() > kScratchKept) out.scratch = {};
+    return status;
 }
 
 Result<std::vector<TimeSeries>> decode_metrics(std::string_view bytes,

@@ -165,8 +165,9 @@ private:
         const std::uint64_t seed = mix(mix(resource_.hash, writer.name_hash()), tag);
         return for_each(metric, kPoints, [&](pbf_reader point) -> Status {
             if (tag == kGauge || tag == kSum) {
-                if (const auto read = read_usual_number(point, kind, seed, writer)) {
-                    return settle(*read);
+                if (auto read = read_usual_number(point, kind, seed, writer)) {
+                    if (*read) return {};
+                    return settle(*std::move(read));
                 }
                 return settle(read_number(point, kind, seed, writer));
             }

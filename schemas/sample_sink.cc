@@ -2,8 +2,8 @@
 
 namespace vigie::schemas::detail {
 
-Status SampleSink::add(std::uint64_t wire_hash, EventTime at, double value, bool stale,
-                       const Namer& namer) {
+Status SampleSink::add_new(std::uint64_t wire_hash, EventTime at, double value, bool stale,
+                           const Namer& namer) {
     VIGIE_TRY(budget_.take_item());
     auto known = index_.find(wire_hash);
     if (!known) {

@@ -33,7 +33,15 @@ public:
 
     // A point of the series with this hash. kRefused for a limit of the body, else what is wrong
     // with the name.
-    Status add(std::uint64_t wire_hash, EventTime at, double value, bool stale, const Namer& namer);
+    Status add(std::uint64_t wire_hash, EventTime at, double value, bool stale,
+               const Namer& namer) {
+        const auto known = index_.find(wire_hash);
+        if (!known || !budget_.take(sizeof(Sample))) {
+            return add_new(wire_hash, at, value, stale, namer);
+        }
+        out_.samples.push_back({at, stale ? 0 : value, known->series, known->kind, stale});
+        return {};
+    }
 
     // Points that are one item and written in several calls: all of them, or none.
     struct Mark {
@@ -53,6 +61,9 @@ public:
     DecodedSamples::Counts& counts() { return out_.counts; }
 
 private:
+    Status add_new(std::uint64_t wire_hash, EventTime at, double value, bool stale,
+                   const Namer& namer);
+
     Budget& budget_;
     SeriesIndex& index_;
     DecodedSamples& out_;

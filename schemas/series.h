@@ -63,6 +63,8 @@ struct DecodedSamples {
         std::size_t exemplars = 0;
     };
     Counts counts;
+    // Where a body is decompressed: only for decode_samples().
+    std::string scratch;
 
     void clear() {
         samples.clear();

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+// Hashes of short texts: as code of ours, not as calls into a library.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 // Protobuf as most senders write it, without the generality of protozero: for the few messages

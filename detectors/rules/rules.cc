@@ -97,6 +97,27 @@ public:
         }
     }
 
+    void observe(const SampleBatch& batch, Findings& out) override {
+        if (metrics_.empty()) return;
+        named_.resize(std::max<std::size_t>(named_.size(), batch.series.end()), Named::kUnknown);
+        std::vector<schemas::Sample> wanted;
+        for (const schemas::Sample& sample : batch.samples) {
+            Named& named = named_[sample.series];
+            if (named == Named::kUnknown) {
+                named = metrics_.contains(batch.series.metric(sample.series)) ? Named::kByRule
+                                                                              : Named::kByNone;
+            }
+            if (named == Named::kByRule) wanted.push_back(sample);
+        }
+        Detector::observe(SampleBatch{wanted, batch.series}, out);
+    }
+
+    void forget(std::span<const schemas::SeriesHandle> series) override {
+        for (const schemas::SeriesHandle number : series) {
+            if (number < named_.size()) named_[number] = Named::kUnknown;
+        }
+    }
+
     void advance(EventTime now, Findings& out) override {
         if (!plausible(now) || (has_now_ && now <= now_)) return;
         // While nobody called, nobody was silent either.
@@ -340,6 +361,9 @@ private:
 
     const RuleOptions options_;
     std::set<std::string, std::less<>> metrics_;  // Of all selections.
+    // Whether the metric of a series is one of them, by number in the table of the samples.
+    enum class Named : std::uint8_t { kUnknown, kByRule, kByNone };
+    std::vector<Named> named_;
     std::vector<Condition> rules_;  // In the order of their needs; they point into `series_`.
     Counts counts_;
 

@@ -193,10 +193,29 @@ Result<std::vector<RecentChange>> World::changes() const {
     return out;
 }
 
-Result<std::vector<std::pair<std::string, LooseEvidence>>> World::all_loose() const {
+namespace {
+
+// Of a key loose/MICROS/NAME.
+std::string_view name_of_loose(std::string_view key) {
+    const std::size_t slash = key.find('/', kLoosePrefix.size());
+    return slash == std::string_view::npos ? std::string_view{} : key.substr(slash + 1);
+}
+
+EventTime seen_at_of_loose(std::string_view key) {
+    std::int64_t micros = 0;
+    key.remove_prefix(std::min(key.size(), kLoosePrefix.size()));
+    std::from_chars(key.data(), key.data() + key.size(), micros);
+    return event_time_from_micros(micros);
+}
+
+}  // namespace
+
+Result<std::vector<std::pair<std::string, LooseEvidence>>> World::loose_since(
+    EventTime since) const {
     std::vector<std::pair<std::string, LooseEvidence>> out;
     Status status;
     VIGIE_TRY(state_.scan(kLoosePrefix, [&](std::string_view key, std::string_view value) {
+        if (seen_at_of_loose(key) < since) return true;
         auto loose = decode_loose(value);
         if (!loose) {
             status = fail(ErrorKind::kCorrupt, "remembered evidence cannot be read");
@@ -209,18 +228,32 @@ Result<std::vector<std::pair<std::string, LooseEvidence>>> World::all_loose() co
     return out;
 }
 
+// One look at the keys: who re-sends a thousand alerts comes here with each of them.
 Result<bool> World::keep_loose(const LooseEvidence& loose, EventTime now) {
-    const auto name = evidence_name(loose.evidence.kind, loose.evidence.key);
-    VIGIE_TRY_ASSIGN(const bool was_known, drop_loose(name));
-    VIGIE_TRY_ASSIGN(const auto all, all_loose());
-    std::size_t left = all.size() + 1;
-    for (const auto& [key, old] : all) {
-        const bool expired = old.seen_at + view_.policy().correlation_window < now;
-        if (!expired && left <= kLooseMax) break;
-        state_.erase(key);
-        --left;
+    const auto name = key_part(evidence_name(loose.evidence.kind, loose.evidence.key));
+    const EventTime keep_from = now - view_.policy().correlation_window;
+    std::vector<std::string> erased;
+    // Of those that stay: one may have to go for this one, and another while the limit was larger.
+    std::vector<std::string> oldest;
+    std::size_t left = 1;
+    bool was_known = false;
+    VIGIE_TRY(state_.scan(kLoosePrefix, [&](std::string_view key, std::string_view) {
+        if (!was_known && name_of_loose(key) == name) {
+            was_known = true;
+            erased.emplace_back(key);
+        } else if (seen_at_of_loose(key) < keep_from) {
+            erased.emplace_back(key);
+        } else {
+            ++left;
+            if (oldest.size() < 2) oldest.emplace_back(key);
+        }
+        return true;
+    }));
+    for (std::size_t i = 0; left - i > kLooseMax && i < oldest.size(); ++i) {
+        erased.push_back(oldest[i]);
     }
-    state_.put(fmt::format("{}{}/{}", kLoosePrefix, sortable(loose.seen_at), key_part(name)),
+    for (const std::string& key : erased) state_.erase(key);
+    state_.put(fmt::format("{}{}/{}", kLoosePrefix, sortable(loose.seen_at), name),
                encode_loose(loose));
     return !was_known;
 }
@@ -240,9 +273,8 @@ Result<bool> World::drop_loose(std::string_view name) {
 Result<std::vector<LooseEvidence>> World::take_loose(const std::set<EntityId>& entities,
                                                      EventTime since) {
     std::vector<LooseEvidence> out;
-    VIGIE_TRY_ASSIGN(auto all, all_loose());
+    VIGIE_TRY_ASSIGN(auto all, loose_since(since));
     for (auto& [key, loose] : all) {
-        if (loose.seen_at < since) continue;
         if (!entities.contains(view_.canonical(loose.evidence.entity))) continue;
         state_.erase(key);
         out.push_back(std::move(loose));

@@ -60,7 +60,7 @@ public:
 
 private:
     Result<std::set<EntityId>> learned(std::string_view prefix, const EntityId& entity) const;
-    Result<std::vector<std::pair<std::string, LooseEvidence>>> all_loose() const;
+    Result<std::vector<std::pair<std::string, LooseEvidence>>> loose_since(EventTime since) const;
 
     AgentContext& state_;
     const PolicyView& view_;

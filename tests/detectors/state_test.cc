@@ -16,6 +16,7 @@
 #include "detectors/metrics.h"
 #include "detectors/rules/rules.h"
 #include "detectors/traces/traces.h"
+#include "schemas/series_table.h"
 #include "support.h"
 
 // What holds for every family: saved state continues exactly, damaged state is refused, and
@@ -320,6 +321,51 @@ TEST_CASE("state: what the format before wrote is read and continued", "[detecto
         };
         CHECK(keys_of(of_old) == keys_of(of_now));
         CHECK(family.make()->load(old->save()));
+    }
+}
+
+TEST_CASE("state: series by number are judged as series by text, also after numbers are forgotten",
+          "[detectors]") {
+    for (std::size_t number = 0; number < 3; ++number) {  // Those of metrics.
+        const Family& family = families()[number];
+        for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+            INFO(family.name << " seed " << seed);
+            const auto by_text = family.make();
+            auto by_number = family.make();
+            schemas::SeriesTable table({});
+            Findings expected;
+            Findings found;
+            Rng rng(seed);
+            for (const Step& step : family.input(seed)) {
+                play(*by_text, step, expected);
+                const auto* batch = std::get_if<std::vector<schemas::TimeSeries>>(&step);
+                if (batch == nullptr) {
+                    play(*by_number, step, found);
+                    continue;
+                }
+                std::vector<schemas::Sample> samples;
+                for (const auto& each : *batch) {
+                    const auto hash = fnv1a64(schemas::to_string(each.metric, each.labels));
+                    const auto handle = table.add(hash, each.kind, each.metric, each.labels);
+                    for (const auto& point : each.points) {
+                        samples.push_back({point.at, point.value, handle, each.kind, point.stale});
+                    }
+                }
+                by_number->observe(SampleBatch{samples, table}, found);
+                if (rng.chance(20)) {
+                    const auto saved = by_number->save();
+                    by_number = family.make();
+                    REQUIRE(by_number->load(saved));
+                }
+                if (!rng.chance(20) || samples.empty()) continue;
+                const schemas::SeriesHandle gone = samples[rng.below(samples.size())].series;
+                by_number->forget(std::span(&gone, 1));
+                table.forget(std::span(&gone, 1));
+            }
+            CHECK(!expected.anomalies.empty());
+            CHECK(found.anomalies == expected.anomalies);
+            CHECK(by_number->save() == by_text->save());
+        }
     }
 }
 

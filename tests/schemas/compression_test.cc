@@ -29,6 +29,16 @@ TEST_CASE("compression: what was packed is unpacked", "[schemas]") {
     CHECK(gunzip(wire::gzip("one,") + wire::gzip("") + wire::gzip("two"), 100) == "one,two");
 }
 
+TEST_CASE("compression: memory that held another text gives exactly the next one", "[schemas]") {
+    std::string out;
+    for (const std::size_t size : {100U, 150U, 40U, 5'000U, 5'001U, 0U, 9'000U}) {
+        const std::string text(size, 'y');
+        REQUIRE(unsnappy_into(wire::snappy(text), 10'000, out));
+        CHECK(out == text);
+    }
+    CHECK(!unsnappy_into("\x05nonsense", 10'000, out));
+}
+
 TEST_CASE("compression: the bound is exact", "[schemas]") {
     const std::string text(10'000, 'x');
     CHECK(unsnappy(wire::snappy(text), 10'000));
