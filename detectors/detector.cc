@@ -6,6 +6,8 @@ void Detector::observe(std::span<const schemas::TimeSeries> /*series*/, Findings
 void Detector::observe(std::span<const schemas::LogRecord> /*records*/, Findings& /*out*/) {}
 void Detector::observe(std::span<const schemas::Span> /*spans*/, Findings& /*out*/) {}
 
+void Detector::learn(const schemas::Event& /*event*/) {}
+
 Counts Detector::counts() const {
     return {};
 }

@@ -26,6 +26,8 @@ struct Findings {
 struct Counts {
     std::size_t tracked = 0;                       // Series, services or templates in memory.
     std::map<std::string, std::uint64_t> dropped;  // Items by reason: "late", "not_finite", …
+    std::map<std::string, std::uint64_t> events;   // What it did inside: "promoted", "held_budget", …
+    std::map<std::string, std::size_t> sizes;      // What else it holds: "deep_series", "deep_bytes".
 };
 
 // A family of detectors over one kind of telemetry, for one partition. Pure: no clock, no I/O,
@@ -43,6 +45,11 @@ public:
     virtual void observe(std::span<const schemas::TimeSeries> series, Findings& out);
     virtual void observe(std::span<const schemas::LogRecord> records, Findings& out);
     virtual void observe(std::span<const schemas::Span> spans, Findings& out);
+
+    // Something beside telemetry that judgement depends on, in its place in the log: a deployment
+    // (Change), or a verdict on an alarm (Decision of kVerdict whose scope is Anomaly::key). What a
+    // family has no use for it ignores.
+    virtual void learn(const schemas::Event& event);
 
     // Stream time reached `now`: the place to close windows, to notice silence and to say that
     // an anomaly is over.
