@@ -56,13 +56,16 @@ DetectStage::DetectStage(Telemetry kind, DomainId domain, std::int32_t partition
       partition_(partition),
       metrics_(metrics),
       items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})) {
-    for (auto& detector : detectors) parts_.push_back({std::move(detector), {}});
+    for (auto& detector : detectors) parts_.push_back({std::move(detector), {}, {}});
 }
 
 Status DetectStage::on_record(const streams::Record& record, streams::Context& context) {
     detectors::Findings found;
     if (header(record, schemas::topics::kHeaderKind) == schemas::topics::kKindTick) {
         count();
+    } else if (header(record, schemas::topics::kHeaderKind) == schemas::topics::kKindContext) {
+        VIGIE_TRY_ASSIGN(const auto event, schemas::decode(record.message.value));
+        for (const auto& part : parts_) part.made.detector->learn(event);
     } else {
         VIGIE_TRY(observe(record, found));
     }
@@ -77,7 +80,7 @@ Status DetectStage::on_timer(std::string_view, EventTime, streams::Context&) {
 }
 
 void DetectStage::count() {
-    for (auto& [made, dropped] : parts_) {
+    for (auto& [made, dropped, events] : parts_) {
         const detectors::Counts now = made.detector->counts();
         metrics_
             .gauge(detectors::kTracked,
@@ -86,6 +89,17 @@ void DetectStage::count() {
         for (const auto& [reason, number] : now.dropped) {
             metrics_.counter(detectors::kDropped, {{"family", made.family}, {"reason", reason}})
                 .add(number - std::exchange(dropped[reason], number));
+        }
+        for (const auto& [event, number] : now.events) {
+            metrics_.counter(detectors::kEvents, {{"family", made.family}, {"event", event}})
+                .add(number - std::exchange(events[event], number));
+        }
+        for (const auto& [what, size] : now.sizes) {
+            metrics_
+                .gauge(detectors::kHeld, {{"family", made.family},
+                                          {"what", what},
+                                          {"partition", std::to_string(partition_)}})
+                .set(static_cast<double>(size));
         }
     }
 }
