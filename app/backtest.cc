@@ -48,9 +48,9 @@ public:
                               .partitions = partitions,
                               .retention_bytes = kInputBytes});
         }
-        for (const std::string_view name : {kAnomalies, schemas::topics::kChanges,
-                                            schemas::topics::kIncidents,
-                                            schemas::topics::kDeadLetter}) {
+        for (const std::string_view name :
+             {kAnomalies, schemas::topics::kChanges, schemas::topics::kIncidents,
+              schemas::topics::kDeadLetter}) {
             topics.push_back({.name = std::string(name), .retention_bytes = kOutputBytes});
         }
         VIGIE_TRY(bus_.ensure_topics(topics));
@@ -78,7 +78,8 @@ public:
 
     // Until the detectors have seen all that was added.
     Status run() {
-        if (!waiting_.empty()) VIGIE_TRY(streams::append_and_wait(bus_, std::exchange(waiting_, {})));
+        if (!waiting_.empty())
+            VIGIE_TRY(streams::append_and_wait(bus_, std::exchange(waiting_, {})));
         waiting_bytes_ = 0;
         for (bool again = true; again;) {
             again = false;
@@ -155,8 +156,7 @@ std::vector<BacktestLine> Backtest::lines() const {
     std::map<std::tuple<std::string, std::string, std::string>, BacktestLine> by_signal;
     for (const BacktestAlarm& alarm : alarms) {
         const auto& anomaly = alarm.anomaly;
-        BacktestLine& line =
-            by_signal[{anomaly.detector, anomaly.entity.value, anomaly.signal}];
+        BacktestLine& line = by_signal[{anomaly.detector, anomaly.entity.value, anomaly.signal}];
         if (line.fired++ == 0) {
             line.detector = anomaly.detector;
             line.entity = anomaly.entity.value;

@@ -23,8 +23,7 @@ std::string lasted(EventClock::duration span) {
 }
 
 Result<DetectConfig> config_of(const BacktestCommand& command) {
-    auto config =
-        load_config(command.detectors.empty() ? command.place.config : command.detectors);
+    auto config = load_config(command.detectors.empty() ? command.place.config : command.detectors);
     if (config) return std::move(config->detect);
     std::string all;
     for (const auto& line : config.error().lines) all += (all.empty() ? "" : "\n") + line;
@@ -44,9 +43,11 @@ void print_table(const Backtest& result) {
 void print_json(const Backtest& result) {
     for (const BacktestAlarm& alarm : result.alarms) {
         const schemas::EventMeta meta{
-            stable_event_id("backtest-", fmt::format("{}/{}", alarm.anomaly.key,
-                                                     micros_of(alarm.told_at))),
-            "/detectors/" + alarm.anomaly.detector, alarm.told_at, {"backtest"}};
+            stable_event_id("backtest-",
+                            fmt::format("{}/{}", alarm.anomaly.key, micros_of(alarm.told_at))),
+            "/detectors/" + alarm.anomaly.detector,
+            alarm.told_at,
+            {"backtest"}};
         auto anomaly = alarm.anomaly;
         anomaly.firing = !alarm.ended;
         anomaly.ended = alarm.ended;

@@ -61,6 +61,7 @@ Status ContextStage::on_record(const streams::Record& record, streams::Context& 
         schemas::Decision decision;
         decision.kind = schemas::DecisionKind::kVerdict;
         decision.incident = review->incident.id;
+        decision.actor = "vigie";  // It passes on what a person said: see `incident`.
         decision.value = said->text;
         decision.scope = evidence.key;
         const schemas::EventMeta meta{

@@ -8,10 +8,10 @@
 
 namespace vigie::app {
 
-// Puts what detectors must know beside telemetry onto vigie.metrics, into every partition, as records
-// whose header `kind` is "context": deployments from vigie.changes, and what a person said of the
-// anomalies of an incident, from its review on vigie.incidents. So its place among the samples is
-// recorded, and a replay sees it there again.
+// Puts what detectors must know beside telemetry onto vigie.metrics, into every partition, as
+// records whose header `kind` is "context": deployments from vigie.changes, and what a person said
+// of the anomalies of an incident, from its review on vigie.incidents. So its place among the
+// samples is recorded, and a replay sees it there again.
 //
 // A verdict becomes one decision for each anomaly of the incident, with the anomaly's key as its
 // scope.

@@ -107,9 +107,8 @@ void read_metrics(Section& section, detectors::MetricsOptions& options) {
     read_count(section, "calm_points", options.calm_points);
     options.seasonal = section.boolean("seasonal", options.seasonal);
     options.direction = read_direction(section).value_or(options.direction);
-    section.each("rules", [&options](Section& rule) {
-        options.rules.push_back(read_series_rule(rule));
-    });
+    section.each("rules",
+                 [&options](Section& rule) { options.rules.push_back(read_series_rule(rule)); });
     section.child("deep", [&options](Section& part) { read_deep(part, options.deep); });
     section.child("noise", [&options](Section& part) { read_noise(part, options.noise); });
     read_count(section, "histograms_max", options.histograms_max, 0, 1'000'000);

@@ -35,9 +35,9 @@ struct Pipeline {
 
 inline constexpr std::string_view kContextStage = "detect-context";
 
-// One worker for each stage: detect-metrics, detect-logs, detect-spans, detect-context, sequence, agent, heartbeat,
-// act, notify, kill-switch, postmortem, and foreign when there are foreign topics. `metrics` and
-// `clock` must outlive the workers; the clock is read for metrics alone.
+// One worker for each stage: detect-metrics, detect-logs, detect-spans, detect-context, sequence,
+// agent, heartbeat, act, notify, kill-switch, postmortem, and foreign when there are foreign
+// topics. `metrics` and `clock` must outlive the workers; the clock is read for metrics alone.
 std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                                                   MetricsRegistry& metrics, const Clock& clock);
 

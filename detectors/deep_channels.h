@@ -33,7 +33,7 @@ inline constexpr std::size_t kChannels = 11;
 struct Rarities {
     std::array<double, kChannels> of{};  // -log10 p for each channel.
     bool usual_range = false;            // Two other days held such a value at this time of day.
-    bool near_range = false;       // Or nearly such a value.
+    bool near_range = false;             // Or nearly such a value.
     // From the median of the last 15 rows, in mean sizes of that; 0 while unknown. Of one kind for
     // all series, so that those of an entity can be compared.
     double deviation = 0;

@@ -98,14 +98,10 @@ DayMemory::Usual DayMemory::usual(EventTime at) const {
     // The slot to be overwritten next is a week old, if no day was missed.
     double week = 0;
     for (const std::size_t other : {bin, (bin + 1) % bins_, (bin + bins_ - 1) % bins_}) {
-        double sum = 0;
-        for (std::size_t slot = 0; slot < kDays; ++slot) {
-            sum += static_cast<double>(means_[other * kDays + slot]);
-        }
-        week += static_cast<double>(means_[other * kDays + next_[other]]) - sum / kDays;
+        week += static_cast<double>(means_[other * kDays + next_[other]]);
     }
-    usual.weekly = std::isfinite(week);
-    if (usual.weekly) usual.week = week / 3;
+    usual.weekly = usual.known && std::isfinite(week);
+    if (usual.weekly) usual.week = week / 3 - usual.median;
     return usual;
 }
 

@@ -11,10 +11,11 @@ namespace {
 
 constexpr double kDaySeconds = 86'400;
 constexpr std::chrono::hours kStayMin{1};
+constexpr std::size_t kOddPart = 10;   // One place in so many is kept for series that are odd.
 constexpr std::uint32_t kOddRows = 2;  // In a row, at least one of them an alarm of the series.
-constexpr double kCalmScore = 0.5;  // A row below it, inside the band, is calm.
-constexpr double kDecadesBeyond = 2;  // How far beyond what it has seen a series can claim.
-constexpr double kNodeBytes = 200;  // Of the maps, with names.
+constexpr double kCalmScore = 0.5;     // A row below it, inside the band, is calm.
+constexpr double kDecadesBeyond = 2;   // How far beyond what it has seen a series can claim.
+constexpr double kNodeBytes = 200;     // Of the maps, with names.
 
 double seconds_of(EventClock::duration span) {
     return std::chrono::duration<double>(span).count();
@@ -27,8 +28,8 @@ DeepRank DeepTier::rank_of(std::string_view metric, const schemas::Labels& label
     using schemas::Symptom;
     if (matches_any(named_, metric, labels)) return DeepRank::kNamed;
     if (!options_.golden) return DeepRank::kNone;
-    const bool golden = symptom == Symptom::kLatency || symptom == Symptom::kErrors ||
-                        symptom == Symptom::kTraffic;
+    const bool golden =
+        symptom == Symptom::kLatency || symptom == Symptom::kErrors || symptom == Symptom::kTraffic;
     return golden && schemas::entity_of(labels, metric).value.starts_with("service:")
                ? DeepRank::kGolden
                : DeepRank::kNone;
@@ -47,6 +48,7 @@ void DeepTier::count_bytes(Entry& entry) {
 
 void DeepTier::drop(Entries::iterator entry) {
     places_.erase(place_of(entry->first, entry->second));
+    if (entry->second.rank == DeepRank::kOdd) --odd_;
     bytes_ -= entry->second.bytes;
     if (entry->second.episode.firing() || entry->second.episode.silent()) ++forgotten_;
     const auto count = of_entity_.find(entry->second.entity.value);
@@ -56,14 +58,23 @@ void DeepTier::drop(Entries::iterator entry) {
 }
 
 bool DeepTier::make_room(DeepRank rank, EventTime at) {
-    if (entries_.size() < options_.series_max) return true;
+    // A part of the places is for those that are odd, whoever else deserves one.
+    const std::size_t others_max = options_.series_max - options_.series_max / kOddPart;
+    const bool spared = rank > DeepRank::kOdd && entries_.size() - odd_ >= others_max;
+    if (entries_.size() < options_.series_max && !spared) return true;
     if (entries_.empty()) return false;
+    const auto may_go = [spared](const Entry& entry) {
+        return !entry.episode.firing() && !(spared && entry.rank == DeepRank::kOdd);
+    };
     if (at >= none_idle_until_) {
         auto oldest = entries_.begin();
         for (auto each = entries_.begin(); each != entries_.end(); ++each) {
-            if (each->second.last_at < oldest->second.last_at) oldest = each;
+            if (!may_go(each->second)) continue;
+            if (each->second.last_at < oldest->second.last_at || !may_go(oldest->second)) {
+                oldest = each;
+            }
         }
-        if (at - oldest->second.last_at > rules_.idle_after && !oldest->second.episode.firing()) {
+        if (at - oldest->second.last_at > rules_.idle_after && may_go(oldest->second)) {
             drop(oldest);
             return true;
         }
@@ -71,13 +82,15 @@ bool DeepTier::make_room(DeepRank rank, EventTime at) {
     }
     constexpr int kLooked = 16;  // At those that deserve it least.
     int looked = 0;
-    for (const Place& place : places_) {
+    const auto first =
+        spared ? places_.lower_bound({DeepRank::kGolden, EventTime::min(), ""}) : places_.begin();
+    for (auto at_place = first; at_place != places_.end(); ++at_place) {
+        const Place& place = *at_place;
         if (std::get<0>(place) > rank || ++looked > kLooked) break;
         const auto entry = entries_.find(std::get<2>(place));
         const bool lower = entry->second.rank < rank;
         const bool stale = rank == DeepRank::kOdd && at - entry->second.since >= kStayMin;
-        const Episode& episode = entry->second.episode;
-        if (episode.firing() || episode.silent() || !(lower || stale)) continue;
+        if (!may_go(entry->second) || entry->second.episode.silent() || !(lower || stale)) continue;
         drop(entry);
         return true;
     }
@@ -86,6 +99,7 @@ bool DeepTier::make_room(DeepRank rank, EventTime at) {
 
 void DeepTier::renew(Entries::iterator entry, DeepRank rank, EventTime at) {
     places_.erase(place_of(entry->first, entry->second));
+    if (entry->second.rank == DeepRank::kOdd && rank > DeepRank::kOdd) --odd_;
     entry->second.rank = std::max(entry->second.rank, rank);
     entry->second.interest = std::max(entry->second.interest, at);
     places_.insert(place_of(entry->first, entry->second));
@@ -111,6 +125,7 @@ bool DeepTier::promote(std::string_view key, const EntityId& entity, DeepRank ra
     fresh.rank = rank;
     fresh.since = fresh.interest = fresh.last_at = at;
     places_.insert(place_of(made->first, fresh));
+    if (rank == DeepRank::kOdd) ++odd_;
     ++of_entity_[entity.value];
     ++promoted_;
     count_bytes(fresh);
@@ -259,6 +274,7 @@ void DeepTier::load(Decoder& in) {
     places_.clear();
     of_entity_.clear();
     bytes_ = 0;
+    odd_ = 0;
     now_ = in.time();
     none_idle_until_ = in.time();
     for (std::size_t left = in.count(200); left > 0 && !in.failed(); --left) {
@@ -282,6 +298,7 @@ void DeepTier::load(Decoder& in) {
         entry.sums.load(in);
         entry.series.load(in);
         if (in.failed() || !places_.insert(place_of(key, entry)).second) break;
+        if (entry.rank == DeepRank::kOdd) ++odd_;
         ++of_entity_[entry.entity.value];
         count_bytes(entry);
         // The budget may be smaller than the one it was saved with.

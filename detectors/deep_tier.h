@@ -60,7 +60,8 @@ struct DeepJudgement {
 // The series that are judged by the deep detector beside the light one, and who they are: a
 // budget of places, given by rank and then to what was odd last. A place is taken from the least
 // deserving: first from series that sent nothing for `idle_after`, then from a lower rank, then,
-// among those promoted for being odd, from the one that was odd longest ago. Nobody loses a place
+// among those promoted for being odd, from the one that was odd longest ago. A tenth of the places
+// is for those, whoever else deserves one. Nobody loses a place
 // within an hour of getting it to one of its own rank, so that places are not only warm-ups.
 //
 // Warm-up of a promoted series: `kWarmupRows` rows and an hour, silent; it knows nothing of the
@@ -104,7 +105,7 @@ public:
     std::size_t bytes() const { return bytes_; }
     std::uint64_t promoted() const { return promoted_; }  // Since it was made.
     std::uint64_t demoted() const { return demoted_; }
-    std::uint64_t refused() const { return refused_; }  // Deserving, but no place.
+    std::uint64_t refused() const { return refused_; }      // Deserving, but no place.
     std::uint64_t forgotten() const { return forgotten_; }  // Demoted with an alarm that was open.
 
     void save(Encoder& out) const;
@@ -124,8 +125,8 @@ private:
         std::uint32_t rows = 0;
         double lower = 0;  // The band when the alarm that fires began.
         double upper = 0;
-        double peak = 0;  // Rarest of the odd rows before an alarm; 0: none.
-        bool alarmed = false;  // One of them was an alarm of the series.
+        double peak = 0;        // Rarest of the odd rows before an alarm; 0: none.
+        bool alarmed = false;   // One of them was an alarm of the series.
         std::size_t bytes = 0;  // Of memory, as counted in bytes_.
     };
     using Entries = std::map<std::string, Entry, std::less<>>;
@@ -145,8 +146,9 @@ private:
     Entries entries_;
     std::set<Place> places_;
     std::map<std::string, std::uint32_t, std::less<>> of_entity_;  // How many deep series it has.
-    EventTime now_;            // Of the newest row.
+    EventTime now_;                                                // Of the newest row.
     EventTime none_idle_until_;  // Looking for idle series again is no use before.
+    std::size_t odd_ = 0;        // Entries of that rank.
     std::size_t bytes_ = 0;
     std::uint64_t promoted_ = 0;
     std::uint64_t demoted_ = 0;

@@ -26,8 +26,9 @@ struct Findings {
 struct Counts {
     std::size_t tracked = 0;                       // Series, services or templates in memory.
     std::map<std::string, std::uint64_t> dropped;  // Items by reason: "late", "not_finite", …
-    std::map<std::string, std::uint64_t> events;   // What it did inside: "promoted", "held_budget", …
-    std::map<std::string, std::size_t> sizes;      // What else it holds: "deep_series", "deep_bytes".
+    std::map<std::string, std::uint64_t>
+        events;                                // What it did inside: "promoted", "held_budget", …
+    std::map<std::string, std::size_t> sizes;  // What else it holds: "deep_series", "deep_bytes".
 };
 
 // A family of detectors over one kind of telemetry, for one partition. Pure: no clock, no I/O,

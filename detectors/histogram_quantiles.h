@@ -38,14 +38,14 @@ public:
 
 private:
     struct Bucket {
-        double before = 0;  // Cumulative count at the end of the last interval,
-        double now = 0;     // and the newest.
-        bool known = false; // `before` is.
+        double before = 0;   // Cumulative count at the end of the last interval,
+        double now = 0;      // and the newest.
+        bool known = false;  // `before` is.
     };
     struct Histogram {
-        std::string metric;  // NAME
-        schemas::Labels labels;  // Without le, with quantile.
-        EventTime at;        // Of the newest points.
+        std::string metric;                // NAME
+        schemas::Labels labels;            // Without le, with quantile.
+        EventTime at;                      // Of the newest points.
         std::map<double, Bucket> buckets;  // By le.
     };
 

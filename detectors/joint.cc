@@ -10,9 +10,9 @@ namespace vigie::detectors {
 
 namespace {
 
-constexpr double kCut = 3;         // What a residual can teach, in usual sizes.
-constexpr double kSeenCut = 6;     // What is larger is odd by itself.
-constexpr double kMemory = 2000;   // Vectors.
+constexpr double kCut = 3;        // What a residual can teach, in usual sizes.
+constexpr double kSeenCut = 6;    // What is larger is odd by itself.
+constexpr double kMemory = 2000;  // Vectors.
 constexpr double kShrinkage = 0.1;
 constexpr double kLimitShare = 1e-3;
 constexpr std::uint32_t kOddRest = 16;  // Vectors not judged after a member was odd.
@@ -61,8 +61,8 @@ void JointTier::learn(Group& group) {
     const std::size_t size = group.keys.size();
     for (std::size_t i = 0; i < size; ++i) {
         for (std::size_t j = 0; j < size; ++j) {
-            const double product = std::clamp(group.now.at(i), -kCut, kCut) *
-                                   std::clamp(group.now.at(j), -kCut, kCut);
+            const double product =
+                std::clamp(group.now.at(i), -kCut, kCut) * std::clamp(group.now.at(j), -kCut, kCut);
             double& each = group.covariance.at(i * kMembers + j);
             each += (product - each) * weight;
         }
@@ -95,8 +95,7 @@ JointJudgement JointTier::close(Group& group, EventTime at) {
     out.at = group.at;
     const std::size_t size = group.keys.size();
     const auto seen = static_cast<std::size_t>(std::popcount(group.seen));
-    const double seconds =
-        std::max(std::chrono::duration<double>(at - group.at).count(), 1e-3);
+    const double seconds = std::max(std::chrono::duration<double>(at - group.at).count(), 1e-3);
     group.step_seconds = group.step_seconds == 0
                              ? seconds
                              : group.step_seconds + (seconds - group.step_seconds) / 20;
@@ -107,7 +106,8 @@ JointJudgement JointTier::close(Group& group, EventTime at) {
     group.missing = 0;
     if (size < kMembersMin) return out;
     Vector cut{};
-    for (std::size_t i = 0; i < size; ++i) cut.at(i) = std::clamp(group.now.at(i), -kSeenCut, kSeenCut);
+    for (std::size_t i = 0; i < size; ++i)
+        cut.at(i) = std::clamp(group.now.at(i), -kSeenCut, kSeenCut);
     Vector parts{};
     const double now = distance<kMembers>(group.covariance, cut, size, parts);
     const bool resting = group.odd_for > 0;
@@ -137,9 +137,8 @@ JointJudgement JointTier::close(Group& group, EventTime at) {
                                      group.at, group.at, {2, kCalm});
         std::vector<std::size_t> order(size);
         std::iota(order.begin(), order.end(), 0U);
-        std::ranges::sort(order, std::greater<>{}, [&](std::size_t i) {
-            return std::abs(parts.at(i) * cut.at(i));
-        });
+        std::ranges::sort(order, std::greater<>{},
+                          [&](std::size_t i) { return std::abs(parts.at(i) * cut.at(i)); });
         for (std::size_t i = 0; i < 2 && out.turn != Episode::Turn::kNone; ++i) {
             out.apart.push_back(group.keys[order[i]]);
         }
@@ -167,7 +166,8 @@ JointJudgement JointTier::see(const EntityId& entity, std::string_view key, Even
     const auto member = std::ranges::find(group.keys, key);
     auto index = static_cast<std::size_t>(member - group.keys.begin());
     if (member == group.keys.end()) {
-        if (index >= kMembers || std::ranges::find(group.left_out, key) != group.left_out.end()) return out;
+        if (index >= kMembers || std::ranges::find(group.left_out, key) != group.left_out.end())
+            return out;
         group.keys.emplace_back(key);
         learn_anew(group);
     } else if (((group.seen >> index) & 1U) != 0 && at > group.at) {

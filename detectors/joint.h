@@ -34,8 +34,8 @@ struct JointJudgement {
 // requests that rise while the CPU does not. Of each entity up to `kMembers` deep series take part,
 // the first that came. The residuals of all at one time are a vector; its squared Mahalanobis
 // distance (1936) is taken by a covariance of residuals that are cut at three usual ones, which
-// forgets over 2,000 vectors and is shrunk towards its diagonal (compare Ledoit and Wolf 2004). The mean
-// of the last eight distances is judged by its own past.
+// forgets over 2,000 vectors and is shrunk towards its diagonal (compare Ledoit and Wolf 2004). The
+// mean of the last eight distances is judged by its own past.
 //
 // A vector is complete when each member has a value and one comes again. A member that is missing
 // from 64 vectors in a row is left out, and the others are learned anew.
@@ -62,7 +62,7 @@ public:
                                 std::chrono::seconds end_after);
 
     std::size_t size() const { return groups_.size(); }
-    std::size_t bytes() const;  // About.
+    std::size_t bytes() const;                          // About.
     std::uint64_t refused() const { return refused_; }  // Entities beyond the limit.
 
     void save(Encoder& out) const;
@@ -74,9 +74,9 @@ private:
         std::vector<std::string> keys;
         std::vector<std::string> left_out;  // Came too seldom for the others, at most kMembers.
         std::uint32_t missing = 0;          // Vectors in a row that were not complete.
-        EventTime at;  // Of the vector that fills.
+        EventTime at;                       // Of the vector that fills.
         Vector now{};
-        std::uint32_t seen = 0;   // One bit for each member with a value now.
+        std::uint32_t seen = 0;     // One bit for each member with a value now.
         std::uint32_t odd_for = 0;  // Vectors for which it is not judged.
         std::uint32_t learned = 0;
         double step_seconds = 0;

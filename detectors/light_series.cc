@@ -22,13 +22,13 @@ constexpr double kPairShare = 0.6;
 // In excesses above the 99 % quantile of pairs: where that is as for normal noise, or larger.
 constexpr double kPairRareness = 6;
 constexpr double kPairRarenessMax = 14;
-constexpr double kNormalPair = 2.0;   // That quantile for normal noise, in spreads,
-constexpr double kHeavyPair = 2.4;    // and from where on it counts as heavy.
-constexpr float kPairRaise = 1.6F;  // When the row after a pair is not odd: the next needs more.
+constexpr double kNormalPair = 2.0;  // That quantile for normal noise, in spreads,
+constexpr double kHeavyPair = 2.4;   // and from where on it counts as heavy.
+constexpr float kPairRaise = 1.6F;   // When the row after a pair is not odd: the next needs more.
 constexpr float kPairRaiseMax = 4;
 constexpr double kPairRows = 60;
 constexpr std::uint32_t kPairOddMax = 3;
-constexpr float kPairShareMax = 1e-4F;  // Of odd rows by chance: two of them are 1e-8.
+constexpr float kPairShareMax = 1e-4F;        // Of odd rows by chance: two of them are 1e-8.
 constexpr std::uint32_t kPairLearned = 1000;  // Rows until that share is known.
 constexpr double kScoreMax = 1000;
 constexpr double kSeasonGain = 0.8;
@@ -301,8 +301,7 @@ void LightSeries::follow_odd(EventTime at, double value, const ModelOptions& opt
 }
 
 LightSeries::Look LightSeries::look(double value, double floor, double strictness,
-                                    const Judgement& judgement,
-                                    const ModelOptions& options) const {
+                                    const Judgement& judgement, const ModelOptions& options) const {
     using Sight = Episode::Sight;
     Look look;
     look.outside = value < options.bound_low || value > options.bound_high;
@@ -316,23 +315,22 @@ LightSeries::Look LightSeries::look(double value, double floor, double strictnes
     const double size = std::abs(look.residual);
     const bool watched = look.residual > 0 ? options.up : options.down;
     look.flat = flat(options);
-    look.odd =
-        look.flat || look.outside || (watched && size > 0 && size >= look.threshold);
-    look.sight = look.odd                                              ? Sight::kOdd
+    look.odd = look.flat || look.outside || (watched && size > 0 && size >= look.threshold);
+    look.sight = look.odd                                           ? Sight::kOdd
                  : !watched || size <= kCalmFactor * look.threshold ? Sight::kCalm
-                                                                       : Sight::kBetween;
+                                                                    : Sight::kBetween;
     // The row before, if it is odd, is one of the two.
-    const float others = odd_share_ - (episode_.suspect() ? 1.0F / static_cast<float>(kErrorRows) : 0);
+    const float others =
+        odd_share_ - (episode_.suspect() ? 1.0F / static_cast<float>(kErrorRows) : 0);
     if (episode_.firing() || !watched || options.odd_points > kPairOddMax ||
         others > kPairShareMax) {
         return look;
     }
     const Line& line = lines_.at(active_);
     if (line.learned < kPairLearned) return look;
-    const double least =
-        std::max({line.pair_threshold(options, floor) * strictness *
-                      static_cast<double>(pair_raise_), options.deviation_min,
-                  options.deviation_ratio_min * std::abs(judgement.expected)});
+    const double least = std::max(
+        {line.pair_threshold(options, floor) * strictness * static_cast<double>(pair_raise_),
+         options.deviation_min, options.deviation_ratio_min * std::abs(judgement.expected)});
     const double paired = line.pair(look.residual);
     look.paired = paired > 0 && paired >= least;
     if (look.paired) look.sight = Sight::kOdd;
@@ -344,7 +342,7 @@ void LightSeries::confirm_pair(bool borne_out, Episode::Turn turn) {
     if (!pair_open_ || turn == Episode::Turn::kBegan) return;
     pair_open_ = false;
     pair_raise_ = borne_out ? std::max(pair_raise_ / 1.1F, 1.0F)
-                      : std::min(pair_raise_ * kPairRaise, kPairRaiseMax);
+                            : std::min(pair_raise_ * kPairRaise, kPairRaiseMax);
 }
 
 Judgement LightSeries::observe(EventTime at, double value, double floor,
@@ -396,8 +394,7 @@ Judgement LightSeries::observe(EventTime at, double value, double floor,
         if (!seen.outside) learn(at, value, floor, options);
     }
     const double size = std::abs(seen.residual);
-    judgement.score =
-        seen.flat ? 1.0 : std::min(size / std::max(threshold, 1e-300), kScoreMax);
+    judgement.score = seen.flat ? 1.0 : std::min(size / std::max(threshold, 1e-300), kScoreMax);
     if (seen.outside || seen.paired) judgement.score = std::max(judgement.score, 1.0);
     return judgement;
 }

@@ -13,7 +13,7 @@ namespace vigie::detectors {
 namespace {
 
 constexpr std::size_t kRulesMax = 1000;
-constexpr double kMemory = 50;        // Series
+constexpr double kMemory = 50;         // Series
 constexpr double kDeviationsUp = 2.5;  // Of the logarithm, above its mean.
 constexpr double kRatioMax = 10;
 

@@ -94,10 +94,12 @@ Anomaly MetricTiers::anomaly_of(const SeriesFacts& facts, const Told& told) cons
                         : fmt::format("{} is {}, usually {}", what, value, usual);
                 break;
             case LightSign::kFlat:
-                anomaly.reason = fmt::format("{} stands still at {}; it used to change", what, value);
+                anomaly.reason =
+                    fmt::format("{} stands still at {}; it used to change", what, value);
                 break;
             case LightSign::kSaturated:
-                anomaly.reason = fmt::format("{} stands at {}, the largest it ever had", what, value);
+                anomaly.reason =
+                    fmt::format("{} stands at {}, the largest it ever had", what, value);
                 break;
             case LightSign::kBound:
                 anomaly.reason = fmt::format("{} is {}, beyond its bound", what, value);
@@ -149,9 +151,9 @@ void MetricTiers::light(const SeriesFacts& facts, SeriesTier& tier, EventTime at
                         Findings& out) {
     const auto tell = [&](std::optional<Ended> ended) {
         out.anomalies.push_back(anomaly_of(
-            facts, {"seasonal", judgement.expected, judgement.lower, judgement.upper,
-                    judgement.score, judgement.sign, episode.first_seen(), episode.last_seen(),
-                    ended}));
+            facts,
+            {"seasonal", judgement.expected, judgement.lower, judgement.upper, judgement.score,
+             judgement.sign, episode.first_seen(), episode.last_seen(), ended}));
     };
     if (judgement.turn == Episode::Turn::kBegan) {
         // Who heard that it fell silent hears that it fires again.
@@ -191,8 +193,8 @@ bool MetricTiers::deep(const SeriesFacts& facts, SeriesTier& tier, EventTime at,
     };
     if (judgement.turn == Episode::Turn::kBegan) {
         const std::string key = fmt::format("deep|{}", facts.key);
-        const Claim claim{key,  facts.entity,     at, judgement.score, judgement.rarity,
-                          judgement.rows_per_day};
+        const Claim claim{
+            key, facts.entity, at, judgement.score, judgement.rarity, judgement.rows_per_day};
         if (judgement.again || ask(claim, nullptr, false) == Hold::kNone) {
             tell(std::nullopt);
         } else {
@@ -218,12 +220,8 @@ void MetricTiers::joint(const SeriesFacts& facts, EventTime at, double residual,
         return tell_joint(judgement, episode, Ended::kCalm, out);
     }
     const std::string key = fmt::format("joint|{}", facts.entity.value);
-    const Claim claim{key,
-                      facts.entity,
-                      judgement.at,
-                      judgement.score,
-                      judgement.rarity,
-                      judgement.rows_per_day};
+    const Claim claim{
+        key, facts.entity, judgement.at, judgement.score, judgement.rarity, judgement.rows_per_day};
     if (again || ask(claim, nullptr, false) == Hold::kNone) {
         tell_joint(judgement, episode, std::nullopt, out);
     } else {
@@ -250,11 +248,11 @@ void MetricTiers::tell_joint(const JointJudgement& judgement, const Episode& epi
     anomaly.last_seen = episode.last_seen();
     for (const auto& key : judgement.apart) anomaly.examples.push_back(cut(key, kSignalBytesMax));
     if (!ended) {
-        anomaly.reason = fmt::format("metrics of {} do not move together as usual",
-                                     judgement.entity.value);
+        anomaly.reason =
+            fmt::format("metrics of {} do not move together as usual", judgement.entity.value);
         if (judgement.apart.size() == 2) {
-            anomaly.reason += fmt::format(": above all {} and {}", anomaly.examples[0],
-                                          anomaly.examples[1]);
+            anomaly.reason +=
+                fmt::format(": above all {} and {}", anomaly.examples[0], anomaly.examples[1]);
         }
     } else if (*ended == Ended::kSilent) {
         anomaly.reason = fmt::format("metrics of {} sent nothing for {}: no longer judged together",
@@ -280,10 +278,10 @@ void MetricTiers::sweep(EventTime now, EventTime watching_since, const FactsOf& 
         const Episode* episode = deep_.episode(key);
         const auto facts = facts_of(key);
         if (!facts || episode == nullptr) continue;
-        out.anomalies.push_back(anomaly_of(*facts, {"deep", facts->observed, facts->observed,
-                                                    facts->observed, 0, LightSign::kLevel,
-                                                    episode->first_seen(), episode->last_seen(),
-                                                    Ended::kSilent}));
+        out.anomalies.push_back(anomaly_of(
+            *facts,
+            {"deep", facts->observed, facts->observed, facts->observed, 0, LightSign::kLevel,
+             episode->first_seen(), episode->last_seen(), Ended::kSilent}));
     }
     for (const EntityId& entity : joint_.sweep(now, watching_since, end_after_)) {
         JointJudgement judgement;

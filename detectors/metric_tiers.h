@@ -58,7 +58,8 @@ public:
     void light_silent(const SeriesFacts& facts, const SeriesTier& tier, const Judgement& judgement,
                       const Episode& episode, Findings& out);
     void forget_row(std::string_view key, const SeriesTier& tier);
-    void forget(std::string_view key, const SeriesTier& tier);  // The series is gone, or is another.
+    void forget(std::string_view key,
+                const SeriesTier& tier);  // The series is gone, or is another.
 
     // `facts_of` is asked for a series by its key; nullopt when it is gone.
     using FactsOf = std::function<std::optional<SeriesFacts>(std::string_view)>;

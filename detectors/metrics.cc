@@ -192,7 +192,7 @@ public:
             if (silence < options_.end_after) continue;
             series.model.fall_silent();
             tiers_->light_silent(facts_of(key, series), series.tier, series.judgement,
-                                series.model.episode(), out);
+                                 series.model.episode(), out);
         }
         const auto facts = [this](std::string_view key) -> std::optional<SeriesFacts> {
             const auto found = series_.find(key);
@@ -266,8 +266,8 @@ public:
 
 private:
     static SeriesFacts facts_of(std::string_view key, const Series& series) {
-        return {key,           series.metric,   series.entity,   series.symptom,
-                series.unit(), series.counter,  series.negative, series.observed};
+        return {key,           series.metric,  series.entity,   series.symptom,
+                series.unit(), series.counter, series.negative, series.observed};
     }
 
     void watch(const TimeSeries& input, Findings& out) {
@@ -290,8 +290,8 @@ private:
         series.placed = true;
         series.rule = policy_.rule_of(input.metric, input.labels);
         series.pool = policy_.pool_of(input.metric, input.labels);
-        series.tier.rank = tiers_->rank_of(input.metric, input.labels, series.symptom,
-                                           policy_.deep(series.rule));
+        series.tier.rank =
+            tiers_->rank_of(input.metric, input.labels, series.symptom, policy_.deep(series.rule));
     }
 
     Series* find_or_add(const std::string& key, const TimeSeries& input) {

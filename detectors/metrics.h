@@ -59,10 +59,10 @@ struct MetricsOptions {
 // Judges each series against its own robust level, spread and season, causally
 // (light_series.h), those that deserve it by the deep detector too (deep_tier.h), and the deep ones
 // of an entity together (joint.h): detectors "seasonal", "deep" and "joint". What they find is told
-// as far as the noise gate lets it (noise.h). Counters are judged by their rate. Above `series_max` a new series takes the place of the one that has
-// been idle longest, if that is longer than `idle_after`, and is refused otherwise (counted as
-// "series_max"; "forgotten": a series whose anomaly fell silent made room). kInvalid names the
-// option that is wrong.
+// as far as the noise gate lets it (noise.h). Counters are judged by their rate. Above `series_max`
+// a new series takes the place of the one that has been idle longest, if that is longer than
+// `idle_after`, and is refused otherwise (counted as "series_max"; "forgotten": a series whose
+// anomaly fell silent made room). kInvalid names the option that is wrong.
 Result<std::unique_ptr<Detector>> make_metrics_detector(MetricsOptions options);
 
 // What Vigie tells about its detectors, from Detector::counts(), label `family`; dropped also

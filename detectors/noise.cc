@@ -31,8 +31,8 @@ double seconds_of(EventClock::duration span) {
 // Erases the entry whose `time` is oldest; the first of several.
 template <class Map, class Time>
 void erase_oldest(Map& map, Time time) {
-    map.erase(std::ranges::min_element(
-        map, {}, [&](const auto& entry) { return time(entry.second); }));
+    map.erase(
+        std::ranges::min_element(map, {}, [&](const auto& entry) { return time(entry.second); }));
 }
 
 }  // namespace
@@ -65,8 +65,7 @@ Hold NoiseGate::hold(const Claim& claim) const {
         }
     }
     const double budget = std::max(options_.false_alarms_per_day, 1e-6);
-    const double base =
-        calibrated ? std::max(std::log10(claim.rows_per_day / budget), 0.0) : 0;
+    const double base = calibrated ? std::max(std::log10(claim.rows_per_day / budget), 0.0) : 0;
     if (calibrated && claim.rarity < base) return Hold::kBudget;
     if (claim.score < score || (calibrated && claim.rarity < base + decades)) {
         return Hold::kVerdict;
@@ -160,7 +159,8 @@ NoiseGate::OfKey& NoiseGate::key_of(std::string_view name, EventTime at) {
 
 std::size_t NoiseGate::bytes() const {
     constexpr std::size_t kNode = 64;  // Of a map, and its text.
-    return entities_.size() * (sizeof(OfEntity) + kNode) + keys_.size() * (sizeof(OfKey) + 2 * kNode);
+    return entities_.size() * (sizeof(OfEntity) + kNode) +
+           keys_.size() * (sizeof(OfKey) + 2 * kNode);
 }
 
 void NoiseGate::save(Encoder& out) const {
@@ -214,8 +214,8 @@ std::optional<AlarmVerdict> parse_alarm_verdict(std::string_view text) {
 }
 
 std::string_view to_string(Hold hold) {
-    constexpr std::array<std::string_view, kHolds> kNames{"none", "budget", "verdict", "calendar",
-                                                          "deployment", "usual"};
+    constexpr std::array<std::string_view, kHolds> kNames{"none",     "budget",     "verdict",
+                                                          "calendar", "deployment", "usual"};
     return kNames.at(static_cast<std::size_t>(hold));
 }
 

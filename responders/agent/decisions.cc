@@ -151,7 +151,8 @@ Status Turn::on_verdict(Case& item, const Decision& decision) {
     // A known event says nothing of the diagnosis; a false alarm had no cause to be named.
     const bool of_cause = value != "known";
     const auto& causes = incident.diagnosis.causes;
-    const bool counts = of_cause && !causes.empty() && causes.front().mechanism != schemas::Mechanism::kUnknown;
+    const bool counts =
+        of_cause && !causes.empty() && causes.front().mechanism != schemas::Mechanism::kUnknown;
     if (counts) {
         VIGIE_TRY_ASSIGN(auto outcomes, controls_.outcomes());
         count_verdict(outcomes, causes.front().share, decision.value == "right");

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "app/commands.h"
 #include "app/pipeline.h"
@@ -39,8 +39,8 @@ std::vector<streams::Message> two_days() {
     std::vector<streams::Message> all;
     for (int minute = 0; minute < 2 * 1440; ++minute) {
         for (const auto* service : {"frontend", "checkout"}) {
-            const bool slow = std::string_view(service) == "checkout" && minute >= 1800 &&
-                              minute < 1820;
+            const bool slow =
+                std::string_view(service) == "checkout" && minute >= 1800 && minute < 1820;
             all.push_back(sim::metrics_message(service, (slow ? 0.5 : 0.05) + 0.002 * normal(rng),
                                                0.0, at(minute)));
         }
@@ -60,13 +60,40 @@ std::vector<schemas::Event> events_of(const streams::Bus& bus, std::string_view 
     return all;
 }
 
+// An incident with one anomaly, which somebody called a false alarm.
+schemas::IncidentEvent reviewed() {
+    schemas::IncidentEvent review;
+    review.incident.id = {"inc-1"};
+    review.incident.domain = {"default"};
+    review.incident.state = schemas::IncidentState::kReviewed;
+    review.previous = schemas::IncidentState::kResolved;
+    review.incident.timeline = {{at(199), "verdict", "false", "dec-1"}};
+    review.incident.evidence.resize(2);
+    review.incident.evidence[0].kind = "anomaly";
+    review.incident.evidence[0].key = "seasonal|a";
+    review.incident.evidence[1].kind = "alert";
+    review.incident.evidence[1].key = "b";
+    return review;
+}
+
+std::string refusals(const streams::Bus& bus) {
+    std::string all;
+    const auto letters = bus.read({std::string(topics::kDeadLetter), 0}, 0, {10, 0ms});
+    REQUIRE(letters);
+    for (const auto& letter : *letters) {
+        for (const auto& [name, value] : letter.message.headers) all += name + ": " + value + "\n";
+    }
+    return all;
+}
+
 }  // namespace
 
 TEST_CASE("backtest: what would have fired on the embedded log, and for how long", "[app]") {
     const TempFolder folder;
     const SystemClock clock;
     MetricsRegistry metrics;
-    auto bus = *streams::rocks::RocksBus::open({.path = folder.path(), .sync = false}, clock, metrics);
+    auto bus =
+        *streams::rocks::RocksBus::open({.path = folder.path(), .sync = false}, clock, metrics);
     REQUIRE(bus->ensure_topics(make_topics(2, std::int64_t{1} << 30)));
     REQUIRE(streams::append_and_wait(*bus, two_days()));
 
@@ -149,32 +176,21 @@ TEST_CASE("context: deployments and verdicts reach every partition of the metric
     Rng rng(2);
     std::vector<streams::Message> samples;
     for (int minute = 0; minute < 200; ++minute) {
-        samples.push_back(sim::metrics_message("checkout", 0.05 + 0.002 * normal(rng), 0, at(minute)));
+        samples.push_back(
+            sim::metrics_message("checkout", 0.05 + 0.002 * normal(rng), 0, at(minute)));
     }
     REQUIRE(streams::append_and_wait(bus, samples));
     work();
-    schemas::IncidentEvent review;
-    review.incident.id = {"inc-1"};
-    review.incident.domain = {"default"};
-    review.incident.state = schemas::IncidentState::kReviewed;
-    review.previous = schemas::IncidentState::kResolved;
-    review.incident.timeline = {{at(199), "verdict", "false", "dec-1"}};
-    review.incident.evidence.resize(2);
-    review.incident.evidence[0].kind = "anomaly";
-    review.incident.evidence[0].key = "seasonal|a";
-    review.incident.evidence[1].kind = "alert";
-    review.incident.evidence[1].key = "b";
+    const schemas::IncidentEvent review = reviewed();
     const schemas::EventMeta meta{{"inc-1-9"}, "/agent", at(199), {"default"}};
-    REQUIRE(streams::append_and_wait(
-        bus, {sim::deployment_message("checkout", "1.5.0", at(199)),
-              {std::string(topics::kIncidents), "inc-1", schemas::encode({meta, review}), {}, at(199)}}));
+    REQUIRE(streams::append_and_wait(bus, {sim::deployment_message("checkout", "1.5.0", at(199)),
+                                           {std::string(topics::kIncidents),
+                                            "inc-1",
+                                            schemas::encode({meta, review}),
+                                            {},
+                                            at(199)}}));
     work();
-    const auto letters = bus.read({std::string(topics::kDeadLetter), 0}, 0, {10, 0ms});
-    REQUIRE(letters);
-    for (const auto& letter : *letters) {
-        for (const auto& [name, value] : letter.message.headers) UNSCOPED_INFO(name + ": " + value);
-    }
-    REQUIRE(letters->empty());
+    REQUIRE(refusals(bus).empty());
     for (std::int32_t partition = 0; partition < 3; ++partition) {
         const auto events = events_of(bus, topics::kMetrics, partition);
         REQUIRE(events.size() == 2);

@@ -240,9 +240,10 @@ TEST_CASE("noise: a young series is judged by its pool once enough are like it",
         Rng rng(9);
         Findings out;
         const auto feed = [&](const std::string& pod, double now, double value) {
-            const std::vector<schemas::TimeSeries> batch{
-                {"heap_used", {{"job", "shop"}, {"pod", pod}}, schemas::MetricKind::kGauge,
-                 {{at(now), value}}}};
+            const std::vector<schemas::TimeSeries> batch{{"heap_used",
+                                                          {{"job", "shop"}, {"pod", pod}},
+                                                          schemas::MetricKind::kGauge,
+                                                          {{at(now), value}}}};
             detector->observe(batch, out);
             detector->advance(at(now), out);
         };
@@ -306,8 +307,8 @@ TEST_CASE("histograms: a slower one is told by the metrics detector", "[detector
         for (const auto& [le, share] : std::vector<std::pair<std::string, double>>{
                  {"0.1", slow ? 0.1 : 0.8}, {"0.5", slow ? 0.2 : 0.99}, {"5", 1}, {"+Inf", 1}}) {
             counts[le] += std::floor(share * (300 + static_cast<double>(rng.below(5))));
-            batch.push_back(
-                series("latency_seconds_bucket", {{"le", le}, {"service", "shop"}}, at(now), counts[le]));
+            batch.push_back(series("latency_seconds_bucket", {{"le", le}, {"service", "shop"}},
+                                   at(now), counts[le]));
         }
         Findings& out = slow ? odd : calm;
         detector->observe(batch, out);

@@ -90,6 +90,24 @@ TEST_CASE("tiers: places are bounded, and the least deserving loses one", "[dete
     CHECK(tier.size() == 3);
 }
 
+TEST_CASE("tiers: a tenth of the places is kept for series that turn odd", "[detectors]") {
+    DeepTier tier = make_tier(20);
+    const EntityId shop{"service:shop"};
+    for (int i = 0; i < 30; ++i) {
+        const bool in =
+            tier.promote("golden" + std::to_string(i), shop, DeepRank::kGolden, false, at(0));
+        CHECK(in == (i < 18));
+    }
+    CHECK(tier.promote("odd1", shop, DeepRank::kNone, true, at(1)));
+    CHECK(tier.promote("odd2", shop, DeepRank::kNone, true, at(2)));
+    CHECK(!tier.promote("odd3", shop, DeepRank::kNone, true, at(3)));
+    // A named one takes the place of a golden one, not of an odd one.
+    CHECK(tier.promote("named", shop, DeepRank::kNamed, false, at(4)));
+    CHECK(tier.observe("odd1", at(5), 1, false).deep);
+    CHECK(!tier.observe("golden0", at(5), 1, false).deep);
+    CHECK(tier.size() == 20);
+}
+
 TEST_CASE("tiers: memory is counted and at most 48 KB a place", "[detectors]") {
     DeepTier tier = make_tier(4);
     Rng rng(1);
@@ -147,8 +165,7 @@ TEST_CASE("tiers: a golden signal's broken shape is told by the deep detector, a
     CHECK(!deep.back().firing);
 }
 
-TEST_CASE("tiers: what the light detector tells the deep one does not tell again",
-          "[detectors]") {
+TEST_CASE("tiers: what the light detector tells the deep one does not tell again", "[detectors]") {
     auto detector = *make_metrics_detector({});
     Rng rng(4);
     Findings out;
@@ -313,7 +330,8 @@ TEST_CASE("tiers: what the version before saved is read", "[detectors]") {
     for (int row = 240; row < 252; ++row) {
         const double now = 60.0 * row;
         const std::vector<schemas::TimeSeries> batch{
-            gauge("latency_seconds", at(now), 0.8), gauge("queue_depth", at(now), 20 + normal(rng))};
+            gauge("latency_seconds", at(now), 0.8),
+            gauge("queue_depth", at(now), 20 + normal(rng))};
         detector->observe(batch, out);
         detector->advance(at(now), out);
     }
