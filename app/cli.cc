@@ -39,6 +39,7 @@ struct Arguments {
     DetectorLogsCommand logs;
     DetectorMapCommand map;
     DetectorProposeCommand propose;
+    BacktestCommand backtest;
     std::function<int()> run;
 };
 
@@ -166,9 +167,11 @@ void add_deciders(CLI::App& app, Arguments& arguments) {
     auto& verdict = add_decision(app, arguments, "verdict",
                                  "Say whether the first cause was right: confidence rests on it");
     verdict.add_option("incident", decide.incident, "Incident id")->required();
-    verdict.add_option("value", decide.value, "right or wrong")
+    verdict
+        .add_option("value", decide.value,
+                    "right, wrong; false: a false alarm; known: real, but not worth an alarm")
         ->required()
-        ->check(CLI::IsMember({"right", "wrong"}));
+        ->check(CLI::IsMember({"right", "wrong", "false", "known"}));
 
     auto& silence =
         add_decision(app, arguments, "silence", "Page nobody about an entity for a while");
@@ -326,6 +329,21 @@ void add_detector(CLI::App& app, Arguments& arguments) {
     static std::string file;
     replay.add_option("file", file, "CSV file with rows timestamp,value")->required();
     replay.callback([&arguments] { arguments.run = [] { return run_detector_replay(file); }; });
+
+    BacktestCommand& recorded = arguments.backtest;
+    CLI::App& backtest = *detector.add_subcommand(
+        "backtest", "What the detectors would have told of the recorded telemetry");
+    add_place(backtest, recorded.place);
+    add_output(backtest, recorded.format);
+    backtest.add_option("--from", recorded.from, "First time (RFC 3339)")->required();
+    backtest.add_option("--to", recorded.to, "Until this time (RFC 3339)")->required();
+    backtest.add_option("--learn", recorded.learn,
+                        "How long before --from to learn, for example 1d; else all there is");
+    backtest.add_option("--detectors", recorded.detectors,
+                        "Configuration whose section 'detect' to try; else the one in use");
+    backtest.callback([&arguments] {
+        arguments.run = [&arguments] { return run_detector_backtest(arguments.backtest); };
+    });
 
     DetectorLogsCommand& command = arguments.logs;
     CLI::App& logs = *detector.add_subcommand("logs", "Find the templates of a file of log lines");

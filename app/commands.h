@@ -62,6 +62,18 @@ int run_migrate(const MigrateCommand& command);
 // timestamp,value,expected,lower,upper,score,probability,anomaly: one row for each row.
 int run_detector_replay(const std::string& file);
 
+// What the detectors would have told of the recorded telemetry between two times: a line for each
+// detector and signal, or with kJson each anomaly. 1 when the log has none.
+struct BacktestCommand {
+    LogPlace place;
+    std::string detectors;  // Configuration whose section `detect` is tried; "": that of the place
+    std::string from;       // RFC 3339
+    std::string to;
+    std::string learn;  // How long before `from` detectors learn; "": from the oldest record on
+    Format format = Format::kTable;
+};
+int run_detector_backtest(const BacktestCommand& command);
+
 // Gives each line of a file to the template miner ("-": standard input) and prints
 // LineId,ClusterId,Template: the id that the line had when it was read, or with `settled` the one
 // that its template has in the end, and the template as it is in the end. With `alerts` the lines

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "detectors/match.h"
 #include "detectors/rules/promql.h"
 #include "schemas/events.h"
 
@@ -36,6 +38,65 @@ void check(Section& section, const Options& options, Make make) {
     if (const auto made = make(options); !made) section.complain("", made.error().message);
 }
 
+std::optional<detectors::Direction> read_direction(Section& section) {
+    const std::string direction = section.text("direction", "both");
+    if (direction == "up") return detectors::Direction::kUp;
+    if (direction == "down") return detectors::Direction::kDown;
+    if (direction == "both") return detectors::Direction::kBoth;
+    section.complain("direction", "must be both, up or down");
+    return std::nullopt;
+}
+
+detectors::SeriesRule read_series_rule(Section& section) {
+    detectors::SeriesRule rule;
+    rule.select = section.texts("select");
+    if (section.has("direction")) rule.direction = read_direction(section);
+    if (section.has("threshold")) rule.threshold = section.number("threshold", 6, 1, 1000);
+    rule.deviation_min = section.number("deviation_min", 0, 0, 1e200);
+    rule.deviation_ratio_min = section.number("deviation_ratio_min", 0, 0, 1e6);
+    if (section.has("lower_bound")) {
+        rule.bound_low = section.number("lower_bound", 0, -1e200, 1e200);
+    }
+    if (section.has("upper_bound")) {
+        rule.bound_high = section.number("upper_bound", 0, -1e200, 1e200);
+    }
+    rule.deep = section.boolean("deep", false);
+    return rule;
+}
+
+detectors::KnownEvent read_known_event(Section& section) {
+    detectors::KnownEvent event;
+    event.name = section.text("name");
+    event.entities = section.text("entities", event.entities);
+    const std::string begin = section.text("begin");
+    if (const auto at = parse_rfc3339(begin)) {
+        event.begin = *at;
+    } else {
+        section.complain("begin", "must be a time such as 2026-11-29T02:00:00Z");
+    }
+    event.lasts = section.seconds("lasts", std::chrono::hours{1});
+    event.every = section.seconds("every", event.every);
+    return event;
+}
+
+void read_noise(Section& section, detectors::NoiseOptions& options) {
+    options.false_alarms_per_day =
+        section.number("false_alarms_per_day", options.false_alarms_per_day, 1e-6, 1e6);
+    options.deployment_grace = section.seconds("deployment_grace", options.deployment_grace);
+    read_count(section, "entities_max", options.entities_max);
+    read_count(section, "verdicts_max", options.verdicts_max);
+    section.each("calendar", [&options](Section& event) {
+        options.calendar.push_back(read_known_event(event));
+    });
+}
+
+void read_deep(Section& section, detectors::DeepOptions& options) {
+    read_count(section, "series_max", options.series_max, 0, 1'000'000);
+    if (section.has("named")) options.named = section.texts("named");
+    options.golden = section.boolean("golden", options.golden);
+    options.odd_stay = section.seconds("odd_stay", options.odd_stay);
+}
+
 void read_metrics(Section& section, detectors::MetricsOptions& options) {
     if (section.has("select")) options.select = section.texts("select");
     if (section.has("ignore")) options.ignore = section.texts("ignore");
@@ -48,18 +109,17 @@ void read_metrics(Section& section, detectors::MetricsOptions& options) {
     read_count(section, "odd_points", options.odd_points);
     read_count(section, "calm_points", options.calm_points);
     options.seasonal = section.boolean("seasonal", options.seasonal);
-    const std::string direction = section.text("direction", "both");
-    if (direction == "up" || direction == "down") {
-        options.direction =
-            direction == "up" ? detectors::Direction::kUp : detectors::Direction::kDown;
-    } else if (direction != "both") {
-        section.complain("direction", "must be both, up or down");
-    }
+    options.direction = read_direction(section).value_or(options.direction);
+    section.each("rules",
+                 [&options](Section& rule) { options.rules.push_back(read_series_rule(rule)); });
+    section.child("deep", [&options](Section& part) { read_deep(part, options.deep); });
+    section.child("noise", [&options](Section& part) { read_noise(part, options.noise); });
+    read_count(section, "histograms_max", options.histograms_max, 0, 1'000'000);
+    read_count(section, "joint_entities_max", options.joint_entities_max, 0, 1'000'000);
     options.adapt_after = section.seconds("adapt_after", options.adapt_after);
     options.end_after = section.seconds("end_after", options.end_after);
     options.idle_after = section.seconds("idle_after", options.idle_after);
     read_severity(section, "severity", options.severity);
-    check(section, options, detectors::make_metrics_detector);
 }
 
 void read_absence(Section& section, detectors::AbsenceOptions& options) {
@@ -243,6 +303,30 @@ void read_logs(Section& section, detectors::LogOptions& options) {
     check(section, options, detectors::make_log_detector);
 }
 
+// What a rule speaks of deserves the deep detector.
+void name_series(DetectConfig& config) {
+    const auto name = [&config](const detectors::Selection& selection) {
+        std::string pattern = selection.metric;
+        for (std::size_t i = 0; i < selection.matchers.size(); ++i) {
+            pattern += (i == 0 ? "{" : ",") + selection.matchers[i];
+        }
+        if (!selection.matchers.empty()) pattern += "}";
+        // What is wrong with a rule its own check says.
+        if (selection.metric.empty() || !detectors::parse_pattern(pattern)) return;
+        config.metrics.deep.named.push_back(std::move(pattern));
+        // A histogram is judged by the quantile that is made of its buckets.
+        constexpr std::string_view kBucket = "_bucket";
+        if (selection.metric.ends_with(kBucket)) {
+            config.metrics.deep.named.push_back(
+                selection.metric.substr(0, selection.metric.size() - kBucket.size()));
+        }
+    };
+    for (const auto& rule : config.rules.rules) {
+        name(rule.selection);
+        if (rule.divide_by) name(*rule.divide_by);
+    }
+}
+
 }  // namespace
 
 void read_detect(Section& section, DetectConfig& config) {
@@ -256,6 +340,8 @@ void read_detect(Section& section, DetectConfig& config) {
     section.each("rules",
                  [&config](Section& rule) { config.rules.rules.push_back(read_rule(rule)); });
     check(section, config.rules, detectors::make_rule_detector);
+    name_series(config);
+    check(section, config.metrics, detectors::make_metrics_detector);
     section.child("traces", [&config](Section& part) { read_traces(part, config.traces); });
     section.child("logs", [&config](Section& part) { read_logs(part, config.logs); });
 }

@@ -65,13 +65,16 @@ DetectStage::DetectStage(Telemetry kind, DomainId domain, std::int32_t partition
       items_(metrics.counter(kDetectItems, {{"telemetry", std::string(name_of(kind))}})),
       overflowed_(metrics.counter(kDetectOverflowed)),
       series_(series) {
-    for (auto& detector : detectors) parts_.push_back({std::move(detector), {}});
+    for (auto& detector : detectors) parts_.push_back({std::move(detector), {}, {}});
 }
 
 Status DetectStage::on_record(const streams::Record& record, streams::Context& context) {
     detectors::Findings found;
     if (header(record, schemas::topics::kHeaderKind) == schemas::topics::kKindTick) {
         count();
+    } else if (header(record, schemas::topics::kHeaderKind) == schemas::topics::kKindContext) {
+        VIGIE_TRY_ASSIGN(const auto event, schemas::decode(record.message.value));
+        for (const auto& part : parts_) part.made.detector->learn(event);
     } else {
         VIGIE_TRY(observe(record, found));
     }
@@ -87,7 +90,7 @@ Status DetectStage::on_timer(std::string_view, EventTime, streams::Context&) {
 }
 
 void DetectStage::count() {
-    for (auto& [made, dropped] : parts_) {
+    for (auto& [made, dropped, events] : parts_) {
         const detectors::Counts now = made.detector->counts();
         metrics_
             .gauge(detectors::kTracked,
@@ -96,6 +99,17 @@ void DetectStage::count() {
         for (const auto& [reason, number] : now.dropped) {
             metrics_.counter(detectors::kDropped, {{"family", made.family}, {"reason", reason}})
                 .add(number - std::exchange(dropped[reason], number));
+        }
+        for (const auto& [event, number] : now.events) {
+            metrics_.counter(detectors::kEvents, {{"family", made.family}, {"event", event}})
+                .add(number - std::exchange(events[event], number));
+        }
+        for (const auto& [what, size] : now.sizes) {
+            metrics_
+                .gauge(detectors::kHeld, {{"family", made.family},
+                                          {"what", what},
+                                          {"partition", std::to_string(partition_)}})
+                .set(static_cast<double>(size));
         }
     }
 }
@@ -135,7 +149,8 @@ Status DetectStage::observe_metrics(std::string_view bytes, std::string_view typ
                                     std::string_view encoding, detectors::Findings& found) {
     decoded_.clear();
     schemas::IdentifyingIndex identified(series_, identity_);
-    schemas::SeriesIndex& index = identity_ ? static_cast<schemas::SeriesIndex&>(identified) : series_;
+    schemas::SeriesIndex& index =
+        identity_ ? static_cast<schemas::SeriesIndex&>(identified) : series_;
     Status status = schemas::decode_samples(bytes, type, encoding, {}, index, decoded_);
     if (!status) {
         if (status.error().kind == ErrorKind::kRefused) status.error().kind = ErrorKind::kInvalid;

@@ -44,7 +44,8 @@ public:
 private:
     struct Part {
         NamedDetector made;
-        std::map<std::string, std::uint64_t> dropped;  // What the counters already have.
+        std::map<std::string, std::uint64_t> dropped;  // What the counters already have,
+        std::map<std::string, std::uint64_t> events;   // both.
     };
 
     void count();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/agent_stage.h"
+#include "app/context_stage.h"
 #include "app/detect_stage.h"
 #include "app/heartbeat_stage.h"
 #include "app/observer_stage.h"
@@ -95,6 +96,10 @@ std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
         detect_stage(pipeline, Telemetry::kLogs, "detect-logs", topics::kLogs, metrics));
     stages.push_back(
         detect_stage(pipeline, Telemetry::kSpans, "detect-spans", topics::kSpans, metrics));
+    stages.push_back(stage(std::string(kContextStage), {topics::kChanges, topics::kIncidents},
+                           [partitions = pipeline.partitions](const auto&) {
+                               return std::make_unique<ContextStage>(partitions);
+                           }));
     stages.push_back(stage("sequence",
                            {topics::kAlerts, topics::kAnomalies, topics::kChanges,
                             topics::kDecisions, topics::kActions},

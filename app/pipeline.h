@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/detect_config.h"
@@ -19,6 +21,7 @@ namespace vigie::app {
 struct Pipeline {
     DomainId domain{"default"};
     DetectConfig detect;
+    std::int32_t partitions = 1;  // Of the telemetry topics.
     // Topics of others, on Kafka: without any there is no stage for them.
     ForeignStage::Options foreign;
     // The stages that touch the outside world: ActStage and NotifyStage, or what stands for them.
@@ -30,9 +33,11 @@ struct Pipeline {
     std::function<Status(const IncidentId& incident, const std::string& markdown)> write_postmortem;
 };
 
-// One worker for each stage: detect-metrics, detect-logs, detect-spans, sequence, agent, heartbeat,
-// act, notify, kill-switch, postmortem, and foreign when there are foreign topics. `metrics` and
-// `clock` must outlive the workers; the clock is read for metrics alone.
+inline constexpr std::string_view kContextStage = "detect-context";
+
+// One worker for each stage: detect-metrics, detect-logs, detect-spans, detect-context, sequence,
+// agent, heartbeat, act, notify, kill-switch, postmortem, and foreign when there are foreign
+// topics. `metrics` and `clock` must outlive the workers; the clock is read for metrics alone.
 std::vector<streams::Worker::Options> make_stages(const Pipeline& pipeline,
                                                   MetricsRegistry& metrics, const Clock& clock);
 

@@ -177,6 +177,7 @@ Status Vigie::Parts::start_pipeline() {
     Pipeline pipeline;
     pipeline.domain = config.domain;
     pipeline.detect = config.detect;
+    pipeline.partitions = config.partitions;
     pipeline.foreign = {config.domain, config.foreign_topics, config.ingest.cloudevents,
                         config.ingest.intake.decode};
     pipeline.make_act_stage = [this] { return outward->make_act_stage(); };

@@ -128,7 +128,9 @@ Status check_value(const Decision& decision, EventTime now) {
     const std::string& value = decision.value;
     switch (decision.kind) {
         case DecisionKind::kVerdict:
-            return require(value == "right" || value == "wrong", "'value' is right or wrong");
+            return require(
+                value == "right" || value == "wrong" || value == "false" || value == "known",
+                "'value' is right, wrong, false or known");
         case DecisionKind::kKill:
             return require(value == "on" || value == "off", "'value' is on or off");
         case DecisionKind::kMode:

@@ -45,6 +45,13 @@ void Encoder::f64(double value) {
     put_fixed64(bytes_, std::bit_cast<std::uint64_t>(value));
 }
 
+void Encoder::f32(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    for (unsigned shift = 0; shift < 32; shift += 8) {
+        bytes_.push_back(static_cast<char>((bits >> shift) & 0xffU));
+    }
+}
+
 void Encoder::flag(bool value) {
     bytes_.push_back(value ? '\1' : '\0');
 }
@@ -117,6 +124,16 @@ std::int64_t Decoder::i64() {
 double Decoder::f64() {
     std::string_view bytes;
     return take(8, bytes) ? std::bit_cast<double>(get_fixed64(bytes)) : 0;
+}
+
+float Decoder::f32() {
+    std::string_view bytes;
+    if (!take(4, bytes)) return 0;
+    std::uint32_t value = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        value |= std::uint32_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+    }
+    return std::bit_cast<float>(value);
 }
 
 bool Decoder::flag() {

@@ -23,6 +23,7 @@ public:
     void u64(std::uint64_t value);
     void i64(std::int64_t value);  // Small magnitudes of either sign are short.
     void f64(double value);
+    void f32(float value);
     void flag(bool value);
     void text(std::string_view value);
     void time(EventTime value);
@@ -45,6 +46,7 @@ public:
     std::uint64_t u64();
     std::int64_t i64();
     double f64();
+    float f32();
     bool flag();
     std::string text();
     EventTime time();

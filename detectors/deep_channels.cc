@@ -9,6 +9,10 @@ namespace {
 
 constexpr std::uint64_t kSlowRows = 1000;
 constexpr double kBandShare = 5e-6;
+constexpr double kNearRange = 4;  // Mean residuals that other days' range is widened by.
+constexpr double kWeekRows = 3000;
+constexpr double kWeekShareMin = 0.3;  // Less is taken for chance.
+constexpr double kWeekCut = 4;         // What a wild row can teach, in mean residuals.
 const double kTwoSides = std::log10(2.0);
 
 std::size_t index_of(Channel channel) {
@@ -37,6 +41,19 @@ void ChannelSet::learn_step(EventTime at) {
     days_.start(EventClock::duration(sorted.at(sorted.size() / 2)));
 }
 
+double ChannelSet::weekly_share() const {
+    if (week_square_ <= 0) return 0;
+    const double share = week_product_ / week_square_;
+    return share < kWeekShareMin ? 0 : std::min(share, 1.0);
+}
+
+void ChannelSet::learn_week(double off, double week) {
+    const double most = kWeekCut * season_error_ + std::abs(week);
+    const double taught = std::clamp(off, -most, most);
+    week_product_ += taught * week - week_product_ / kWeekRows;
+    week_square_ += week * week - week_square_ / kWeekRows;
+}
+
 double ChannelSet::signed_rarity(Channel channel, double score) {
     Sides& sides = sides_.at(index_of(channel));
     const double rarity = score >= 0 ? sides.up.rarity(score) : sides.down.rarity(-score);
@@ -61,6 +78,7 @@ void ChannelSet::band(const Residuals& residuals, double value, Rarities& out) c
     const bool seasonal = days_.started() && season_error_ < recent_error_;
     const Sides& sides = sides_.at(index_of(seasonal ? Channel::kSeason : Channel::kRecent));
     out.expected = value - (seasonal ? residuals.season : residuals.recent);
+    out.deviation = recent_error_ > 0 ? residuals.recent / recent_error_ : 0;
     out.lower = out.expected - sides.down.exceeded_by(kBandShare);
     out.upper = out.expected + sides.up.exceeded_by(kBandShare);
 }
@@ -75,7 +93,9 @@ Rarities ChannelSet::observe(EventTime at, double value) {
     residuals.recent = rows_ == 0 ? 0 : value - recent_.median();
     residuals.season = value - hour;
     if (usual.known) {
-        const double off = value - usual.median;
+        const double weekly = usual.weekly ? weekly_share() * usual.week : 0;
+        if (usual.weekly) learn_week(value - usual.median, usual.week);
+        const double off = value - usual.median - weekly;
         residuals.season = off - offset_.median();
         offset_.push(off);
     }
@@ -85,6 +105,7 @@ Rarities ChannelSet::observe(EventTime at, double value) {
                               : value < usual.low ? value - usual.low
                                                   : 0;
         out.usual_range = beyond == 0;
+        out.near_range = std::abs(beyond) <= kNearRange * season_error_;
         put(Channel::kRange, signed_rarity(Channel::kRange, beyond));
     }
     put(Channel::kRecent, signed_rarity(Channel::kRecent, residuals.recent));
@@ -131,7 +152,8 @@ void ChannelSet::save(Encoder& out) const {
     out.time(last_at_);
     for (const std::int64_t step : steps_) out.i64(step);
     for (const double value : differences_) out.f64(value);
-    for (const double value : {last_, jitter_, recent_error_, season_error_}) {
+    for (const double value :
+         {last_, jitter_, recent_error_, season_error_, week_product_, week_square_}) {
         out.f64(value);
     }
 }
@@ -155,7 +177,8 @@ void ChannelSet::load(Decoder& in) {
         finite = finite && std::isfinite(value);
     };
     for (double& value : differences_) read(value);
-    for (double* value : {&last_, &jitter_, &recent_error_, &season_error_}) {
+    for (double* value :
+         {&last_, &jitter_, &recent_error_, &season_error_, &week_product_, &week_square_}) {
         read(*value);
     }
     if (!finite || days_.started() != (rows_ > steps_.size())) in.set_failed();

@@ -33,6 +33,10 @@ inline constexpr std::size_t kChannels = 11;
 struct Rarities {
     std::array<double, kChannels> of{};  // -log10 p for each channel.
     bool usual_range = false;            // Two other days held such a value at this time of day.
+    bool near_range = false;             // Or nearly such a value.
+    // From the median of the last 15 rows, in mean sizes of that; 0 while unknown. Of one kind for
+    // all series, so that those of an entity can be compared.
+    double deviation = 0;
     double expected = 0;
     double lower = 0;  // What one row in a hundred thousand is below,
     double upper = 0;  // and above, judged by the residual that predicts best.
@@ -61,6 +65,8 @@ private:
     };
     static constexpr std::size_t kSigned = 6;  // The channels before kNewValue.
 
+    double weekly_share() const;
+    void learn_week(double off, double week);
     void learn_step(EventTime at);
     double signed_rarity(Channel channel, double score);
     double spread_score(double difference);
@@ -82,6 +88,9 @@ private:
     double jitter_ = 0;        // Slow mean size of a difference,
     double recent_error_ = 0;  // and of the two residuals.
     double season_error_ = 0;
+    // How much of what a weekday had more a week ago it has again: a regression that forgets.
+    double week_product_ = 0;
+    double week_square_ = 0;
 };
 
 }  // namespace vigie::detectors

@@ -95,6 +95,13 @@ DayMemory::Usual DayMemory::usual(EventTime at) const {
     usual.ranged = std::isfinite(high[1]) && std::isfinite(low[1]);
     usual.high = static_cast<double>(std::max(high[1], low[1]));
     usual.low = static_cast<double>(std::min(high[1], low[1]));
+    // The slot to be overwritten next is a week old, if no day was missed.
+    double week = 0;
+    for (const std::size_t other : {bin, (bin + 1) % bins_, (bin + bins_ - 1) % bins_}) {
+        week += static_cast<double>(means_[other * kDays + next_[other]]);
+    }
+    usual.weekly = usual.known && std::isfinite(week);
+    if (usual.weekly) usual.week = week / 3 - usual.median;
     return usual;
 }
 
@@ -107,8 +114,7 @@ void DayMemory::save(Encoder& out) const {
     for (std::size_t i = 0; i < bins_; ++i) {
         for (std::size_t age = 0; age < kDays; ++age) {
             const float mean = means_[i * kDays + (next_[i] + age) % kDays];
-            out.flag(!std::isnan(mean));
-            if (!std::isnan(mean)) out.f64(static_cast<double>(mean));
+            out.f32(mean);
         }
     }
     out.flag(open_);
@@ -125,10 +131,9 @@ void DayMemory::load(Decoder& in) {
     means_.assign(bins_ * kDays, std::numeric_limits<float>::quiet_NaN());
     next_.assign(bins_, 0);
     for (float& mean : means_) {
-        if (in.failed() || !in.flag()) continue;
-        const double value = in.f64();
-        if (!(std::abs(value) <= std::numeric_limits<float>::max())) in.set_failed();
-        if (!in.failed()) mean = static_cast<float>(value);
+        if (in.failed()) break;
+        mean = in.f32();
+        if (std::isinf(mean)) in.set_failed();
     }
     open_ = in.flag();
     bin_ = in.u64();

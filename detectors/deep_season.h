@@ -22,6 +22,8 @@ public:
         double median = 0;
         double low = 0;
         double high = 0;
+        bool weekly = false;  // Seven days are known, and about this time the one a week ago held
+        double week = 0;      // so much more than their median.
     };
 
     // `step`: between two rows of the series. To be called once, before anything else.

@@ -100,13 +100,17 @@ DeepVerdict DeepSeries::observe(EventTime at, double value) {
     }
     const double scaled = unit_ == 0 ? 0 : std::clamp(away / unit_, -kScaledMax, kScaledMax);
     const Rarities rarities = channels_.observe(at, scaled);
-    const double score = restrain(sum_of(rarities));
+    const double sum = sum_of(rarities);
+    const double score = restrain(sum);
     if (rows_ < std::numeric_limits<std::uint32_t>::max()) ++rows_;
     DeepVerdict verdict;
     verdict.expected = origin_ + unit_ * rarities.expected;
     verdict.lower = origin_ + unit_ * rarities.lower;
     verdict.upper = origin_ + unit_ * rarities.upper;
     verdict.judged = rows_ > kWarmupRows;
+    verdict.sum = sum / kThreshold;
+    verdict.deviation = rarities.deviation;
+    verdict.usual = rarities.near_range;
     if (!verdict.judged) return verdict;
     verdict.score = score;
     verdict.anomaly = score >= 1;

@@ -19,6 +19,11 @@ struct DeepVerdict {
     double score = 0;        // Above 1 is an alarm: the sum of rarities, in thresholds.
     double probability = 0;  // The same as a number from 0 to 1: an alarm from 0.5 on.
     bool anomaly = false;
+    // Before the series' own record counts: the sum of rarities, in thresholds; and how far the
+    // value is from the last ones, in usual sizes of that.
+    double sum = 0;
+    double deviation = 0;
+    bool usual = false;  // Two other days held nearly such a value at this time of day.
 };
 
 // Judges one series row by row, and never looks ahead. Its channels (deep_channels.h) each say

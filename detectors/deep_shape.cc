@@ -59,7 +59,7 @@ std::size_t ShapeNovelty::bytes() const {
 void ShapeNovelty::save(Encoder& out) const {
     for (const auto* list : {&recent_, &shapes_}) {
         out.u64(list->size());
-        for (const float value : *list) out.f64(static_cast<double>(value));
+        for (const float value : *list) out.f32(value);
     }
     out.u64(oldest_);
     out.f64(sum_);
@@ -74,11 +74,10 @@ void ShapeNovelty::load(Decoder& in) {
     for (auto* list : {&recent_, &shapes_}) {
         list->clear();
         if (list == &shapes_) list->reserve(kind_.shapes * kind_.blocks);
-        for (std::size_t left = in.count(8); left > 0 && !in.failed(); --left) {
-            const double value = in.f64();
-            sane = sane && std::abs(value) <= std::numeric_limits<float>::max() &&
-                   list->size() < kind_.shapes * kind_.blocks;
-            if (sane) list->push_back(static_cast<float>(value));
+        for (std::size_t left = in.count(4); left > 0 && !in.failed(); --left) {
+            const float value = in.f32();
+            sane = sane && std::isfinite(value) && list->size() < kind_.shapes * kind_.blocks;
+            if (sane) list->push_back(value);
         }
     }
     oldest_ = in.u64();

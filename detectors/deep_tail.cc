@@ -145,7 +145,7 @@ void ScoreTail::save(Encoder& out) const {
     for (std::size_t i = 0; i < weight_.size(); ++i) {
         if (!(weight_.at(i) > 0)) continue;
         out.u64(i);
-        out.f64(static_cast<double>(weight_.at(i)));
+        out.f32(weight_.at(i));
     }
 }
 
@@ -164,14 +164,14 @@ void ScoreTail::load(Decoder& in) {
     if (!sane) in.set_failed();
     lowest_octave_ = sane ? static_cast<std::int32_t>(octave) : 0;
     weight_.fill(0);
-    for (std::size_t left = in.count(9); left > 0 && !in.failed(); --left) {
+    for (std::size_t left = in.count(5); left > 0 && !in.failed(); --left) {
         const std::uint64_t at = in.u64();
-        const double weight = in.f64();
-        if (at >= weight_.size() || !(weight > 0 && weight < 1e14)) {
+        const float weight = in.f32();
+        if (at >= weight_.size() || !(weight > 0 && weight < 1e14F)) {
             in.set_failed();
             return;
         }
-        weight_.at(at) = static_cast<float>(weight);
+        weight_.at(at) = weight;
     }
 }
 

@@ -28,6 +28,9 @@ struct Findings {
 struct Counts {
     std::size_t tracked = 0;                       // Series, services or templates in memory.
     std::map<std::string, std::uint64_t> dropped;  // Items by reason: "late", "not_finite", …
+    std::map<std::string, std::uint64_t>
+        events;                                // What it did inside: "promoted", "held_budget", …
+    std::map<std::string, std::size_t> sizes;  // What else it holds: "deep_series", "deep_bytes".
 };
 
 // Samples in log order, of series by their number in a table that says what they are. A number
@@ -36,6 +39,8 @@ struct SampleBatch {
     std::span<const schemas::Sample> samples;
     const schemas::SeriesTable& series;
 };
+// One of them as a series of one point.
+schemas::TimeSeries text_of(const schemas::Sample& sample, const schemas::SeriesTable& table);
 
 // A family of detectors over one kind of telemetry, for one partition. Pure: no clock, no I/O,
 // no randomness, no threads. The runtime calls it in log order and never concurrently; items
@@ -58,6 +63,11 @@ public:
     virtual void observe(const SampleBatch& batch, Findings& out);
     // These numbers may mean other series from now on. What a detector knows of a series stays.
     virtual void forget(std::span<const schemas::SeriesHandle> series);
+
+    // Something beside telemetry that judgement depends on, in its place in the log: a deployment
+    // (Change), or a verdict on an alarm (Decision of kVerdict whose scope is Anomaly::key). What a
+    // family has no use for it ignores.
+    virtual void learn(const schemas::Event& event);
 
     // Stream time reached `now`: the place to close windows, to notice silence and to say that
     // an anomaly is over.

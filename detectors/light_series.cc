@@ -17,6 +17,19 @@ constexpr double kTailShare = 0.01;
 constexpr double kTailFactor = 1.1;
 constexpr double kRareness = 2.302585092994046;  // ln 10: from one in a hundred to a thousand.
 constexpr double kCalmFactor = 0.6;
+// Two rows in a row: what they agree on may be smaller, but their own tail reaches further.
+constexpr double kPairShare = 0.6;
+// In excesses above the 99 % quantile of pairs: where that is as for normal noise, or larger.
+constexpr double kPairRareness = 6;
+constexpr double kPairRarenessMax = 14;
+constexpr double kNormalPair = 2.0;  // That quantile for normal noise, in spreads,
+constexpr double kHeavyPair = 2.4;   // and from where on it counts as heavy.
+constexpr float kPairRaise = 1.6F;   // When the row after a pair is not odd: the next needs more.
+constexpr float kPairRaiseMax = 4;
+constexpr double kPairRows = 60;
+constexpr std::uint32_t kPairOddMax = 3;
+constexpr float kPairShareMax = 1e-4F;        // Of odd rows by chance: two of them are 1e-8.
+constexpr std::uint32_t kPairLearned = 1000;  // Rows until that share is known.
 constexpr double kScoreMax = 1000;
 constexpr double kSeasonGain = 0.8;
 constexpr double kPlainGain = 0.95;
@@ -88,8 +101,46 @@ double LightSeries::Line::agree(double residual) const {
     return low > 0 ? low : high < 0 ? -high : 0;
 }
 
+// The mean of this residual and the last, the larger counting at most twice the smaller; 0 when
+// they are on two sides.
+double LightSeries::Line::pair(double residual) const {
+    const auto last = static_cast<double>(before[1]);
+    if ((residual > 0) != (last > 0)) return 0;
+    const double low = std::min(std::abs(residual), std::abs(last));
+    const double high = std::max(std::abs(residual), std::abs(last));
+    return 0.5 * (low + std::min(high, 2 * low));
+}
+
+double LightSeries::Line::pair_threshold(const ModelOptions& options, double floor) const {
+    const double rows = std::max(static_cast<double>(learned), 5.0);
+    const auto quantile = static_cast<double>(pair_tail);
+    const double usual = std::max(kMeanDeviationScale * deviation, 1e-300);
+    const double heavy =
+        std::clamp((quantile / usual - kNormalPair) / (kHeavyPair - kNormalPair), 0.0, 1.0);
+    const double excesses = kPairRareness + heavy * (kPairRarenessMax - kPairRareness);
+    const double rare = quantile + excesses * static_cast<double>(pair_excess);
+    return std::max(kPairShare * options.threshold * spread(options, floor), rare) *
+           (1 + kPairRows / rows);
+}
+
+void LightSeries::Line::learn_pair(double residual, double spread_now) {
+    const double paired = pair(residual);
+    const double cut = spread_now > 0 ? std::min(paired, 20 * spread_now) : paired;
+    const auto tail_now = static_cast<double>(pair_tail);
+    const auto excess_now = static_cast<double>(pair_excess);
+    const double step = 0.1 * deviation;
+    if (cut > tail_now) {
+        const double rows = std::clamp(static_cast<double>(learned) * kTailShare, 2.0, 200.0);
+        pair_excess = narrow(excess_now + (cut - tail_now - excess_now) / rows);
+        pair_tail = narrow(tail_now + step * (1 - kTailShare));
+    } else {
+        pair_tail = narrow(std::max(tail_now - step * kTailShare, 0.0));
+    }
+}
+
 void LightSeries::Line::learn(double residual, double spread_now) {
     count_up(learned);
+    learn_pair(residual, spread_now);
     const double agreed = agree(residual);
     before = {before[1], narrow(residual)};
     const auto count = static_cast<double>(learned);
@@ -243,56 +294,108 @@ void LightSeries::follow_odd(EventTime at, double value, const ModelOptions& opt
     }
     odd_level_ += (value - odd_level_) / rows;
     odd_deviation_ += (std::abs(value - odd_level_) - odd_deviation_) / rows;
-    if (flat_told_ || at - episode_.first_seen() < options.adapt_after) return;
+    if (flat_told_ || bound_told_ || at - episode_.first_seen() < options.adapt_after) return;
     adapt(at);
     judgement.turn = Episode::Turn::kEnded;
     judgement.adapted = true;
 }
 
+LightSeries::Look LightSeries::look(double value, double floor, double strictness,
+                                    const Judgement& judgement, const ModelOptions& options) const {
+    using Sight = Episode::Sight;
+    Look look;
+    look.outside = value < options.bound_low || value > options.bound_high;
+    look.residual = value - judgement.expected;
+    look.threshold = judgement.upper - judgement.expected;
+    if (!judgement.judged) {
+        look.odd = look.outside;
+        look.sight = look.odd ? Sight::kOdd : Sight::kCalm;
+        return look;
+    }
+    const double size = std::abs(look.residual);
+    const bool watched = look.residual > 0 ? options.up : options.down;
+    look.flat = flat(options);
+    look.odd = look.flat || look.outside || (watched && size > 0 && size >= look.threshold);
+    look.sight = look.odd                                           ? Sight::kOdd
+                 : !watched || size <= kCalmFactor * look.threshold ? Sight::kCalm
+                                                                    : Sight::kBetween;
+    // The row before, if it is odd, is one of the two.
+    const float others =
+        odd_share_ - (episode_.suspect() ? 1.0F / static_cast<float>(kErrorRows) : 0);
+    if (episode_.firing() || !watched || options.odd_points > kPairOddMax ||
+        others > kPairShareMax) {
+        return look;
+    }
+    const Line& line = lines_.at(active_);
+    if (line.learned < kPairLearned) return look;
+    const double least = std::max(
+        {line.pair_threshold(options, floor) * strictness * static_cast<double>(pair_raise_),
+         options.deviation_min, options.deviation_ratio_min * std::abs(judgement.expected)});
+    const double paired = line.pair(look.residual);
+    look.paired = paired > 0 && paired >= least;
+    if (look.paired) look.sight = Sight::kOdd;
+    return look;
+}
+
+// The row after a pair tells whether the pair was chance.
+void LightSeries::confirm_pair(bool borne_out, Episode::Turn turn) {
+    if (!pair_open_ || turn == Episode::Turn::kBegan) return;
+    pair_open_ = false;
+    pair_raise_ = borne_out ? std::max(pair_raise_ / 1.1F, 1.0F)
+                            : std::min(pair_raise_ * kPairRaise, kPairRaiseMax);
+}
+
 Judgement LightSeries::observe(EventTime at, double value, double floor,
                                const ModelOptions& options) {
-    using Sight = Episode::Sight;
     if (points_ == 0) begin_ = at;
+    const EventTime before = points_ == 0 ? at : last_at_;
+    last_at_ = at;
     count_up(points_);
     count_run(value);
     learn_slot(at, value);
     Judgement judgement;
     const Line& line = lines_.at(active_);
+    const double strictness = restraint(at);
     judgement.expected = line.level + (active_ == 0 ? 0 : offset(at));
-    const double threshold = line.threshold(options, floor) * restraint(at);
+    const double threshold =
+        std::max({line.threshold(options, floor) * strictness, options.deviation_min,
+                  options.deviation_ratio_min * std::abs(judgement.expected)});
     judgement.lower = judgement.expected - threshold;
     judgement.upper = judgement.expected + threshold;
-    judgement.judged = points_ > options.warmup_points && at - begin_ >= options.warmup_span;
-    if (!judgement.judged) {
+    judgement.judged = warm(at, options);
+    const Look seen = look(value, floor, strictness, judgement, options);
+    if (!judgement.judged && !seen.outside && !episode_.suspect()) {
         learn(at, value, floor, options);
         return judgement;
     }
-    const double residual = value - judgement.expected;
-    const double size = std::abs(residual);
-    const bool is_flat = flat(options);
-    if (!episode_.firing() && episode_.suspect() && above_ != (residual > 0)) forget_row();
-    above_ = residual > 0;
-    const bool watched = residual > 0 ? options.up : options.down;
-    const bool odd = is_flat || (watched && size > 0 && size >= threshold);
-    const Sight sight = odd                                           ? Sight::kOdd
-                        : !watched || size <= kCalmFactor * threshold ? Sight::kCalm
-                                                                      : Sight::kBetween;
-    judgement.turn = episode_.see(sight, at, at, {odd_needed(options), options.calm_points});
+    judgement.judged = true;
+    const bool above = seen.residual > 0;
+    if (!episode_.firing() && episode_.suspect() && above_ != above && !seen.outside) forget_row();
+    above_ = above;
+    const std::uint32_t needed = seen.paired ? 1 : odd_needed(options);
+    judgement.turn =
+        episode_.see(seen.sight, seen.paired ? before : at, at, {needed, options.calm_points});
     if (judgement.turn == Episode::Turn::kBegan) {
         odd_rows_ = 0;
-        flat_told_ = is_flat;
-        episodes_ = std::min(kEpisodesMax, (restraint(at) - 1) / kRestraintStep + 1);
+        flat_told_ = seen.flat;
+        bound_told_ = seen.outside;
+        pair_open_ = seen.paired;
+        episodes_ = std::min(kEpisodesMax, (strictness - 1) / kRestraintStep + 1);
         episodes_at_ = at;
     }
+    confirm_pair(seen.sight != Episode::Sight::kCalm, judgement.turn);
     if (flat_told_) judgement.sign = value >= largest_ ? LightSign::kSaturated : LightSign::kFlat;
+    if (bound_told_) judgement.sign = LightSign::kBound;
     if (episode_.firing()) {
         follow_odd(at, value, options, judgement);
     } else {
-        flat_told_ = false;
-        odd_share_ += ((odd ? 1.0F : 0.0F) - odd_share_) / static_cast<float>(kErrorRows);
-        learn(at, value, floor, options);
+        flat_told_ = bound_told_ = false;
+        odd_share_ += ((seen.odd ? 1.0F : 0.0F) - odd_share_) / static_cast<float>(kErrorRows);
+        if (!seen.outside) learn(at, value, floor, options);
     }
-    judgement.score = is_flat ? 1.0 : std::min(size / std::max(threshold, 1e-300), kScoreMax);
+    const double size = std::abs(seen.residual);
+    judgement.score = seen.flat ? 1.0 : std::min(size / std::max(threshold, 1e-300), kScoreMax);
+    if (seen.outside || seen.paired) judgement.score = std::max(judgement.score, 1.0);
     return judgement;
 }
 
@@ -300,7 +403,8 @@ void LightSeries::save(Encoder& out) const {
     for (const Line& line : lines_) {
         for (const double value :
              {line.level, line.deviation, line.error, line.tail, line.excess,
-              static_cast<double>(line.before[0]), static_cast<double>(line.before[1])}) {
+              static_cast<double>(line.before[0]), static_cast<double>(line.before[1]),
+              static_cast<double>(line.pair_tail), static_cast<double>(line.pair_excess)}) {
             out.f64(value);
         }
         out.u64(line.learned);
@@ -321,9 +425,22 @@ void LightSeries::save(Encoder& out) const {
     out.u64(active_);
     out.flag(above_);
     out.flag(flat_told_);
+    out.flag(bound_told_);
+    out.flag(pair_open_);
+    out.f64(static_cast<double>(pair_raise_));
+    out.time(last_at_);
 }
 
 void LightSeries::load(Decoder& in) {
+    load_as(in, true);
+}
+
+void LightSeries::load_without_pairs(Decoder& in) {
+    load_as(in, false);
+    last_at_ = episode_.last_seen();
+}
+
+void LightSeries::load_as(Decoder& in, bool pairs) {
     bool sane = true;
     const auto number = [&] {
         const double value = in.f64();
@@ -340,7 +457,12 @@ void LightSeries::load(Decoder& in) {
              {&line.level, &line.deviation, &line.error, &line.tail, &line.excess}) {
             *value = number();
         }
-        for (float& value : line.before) value = static_cast<float>(number());
+        for (float& value : line.before) value = narrow(number());
+        if (pairs) {
+            line.pair_tail = narrow(number());
+            line.pair_excess = narrow(number());
+            sane = sane && line.pair_tail >= 0;
+        }
         line.learned = static_cast<std::uint32_t>(count(kCountMax));
         sane = sane && line.deviation >= 0 && line.error >= 0 && line.tail >= 0;
     }
@@ -367,6 +489,13 @@ void LightSeries::load(Decoder& in) {
     active_ = static_cast<std::uint8_t>(count(1));
     above_ = in.flag();
     flat_told_ = in.flag();
+    if (pairs) {
+        bound_told_ = in.flag();
+        pair_open_ = in.flag();
+        pair_raise_ = narrow(number());
+        sane = sane && pair_raise_ >= 1 && pair_raise_ <= kPairRaiseMax;
+        last_at_ = in.time();
+    }
     if (!sane) in.set_failed();
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "core/time.h"
 #include "detectors/codec.h"
@@ -23,6 +24,11 @@ struct ModelOptions {
     bool up = true;    // Values above the usual can be odd,
     bool down = true;  // and values below.
     EventClock::duration adapt_after{std::chrono::minutes{30}};
+    double deviation_min = 0;        // From the expected value: less is never odd,
+    double deviation_ratio_min = 0;  // nor is less than this share of it.
+    // Beyond them a value is odd, whatever is usual, from the first row on.
+    double bound_low = -std::numeric_limits<double>::infinity();
+    double bound_high = std::numeric_limits<double>::infinity();
 };
 
 // Why a row of the light detector is odd.
@@ -31,6 +37,7 @@ enum class LightSign : std::uint8_t {
     kFlat,       // or the same value for far longer than ever, though it used to
                  // change,
     kSaturated,  // and that value is the largest it ever had.
+    kBound,      // Beyond a bound of the configuration.
 };
 
 struct Judgement {
@@ -46,9 +53,9 @@ struct Judgement {
 
 // Judges one series in 550 bytes and some 100 ns a row: a level that follows
 // it, with and without the half hours of the day, the usual size of residuals
-// and an exponential tail above their 99 % quantile. Rows of odd values begin
-// an anomaly, calm ones end it, and a level that lasts is the new normal, as in
-// SeriesModel, whose options and words it shares.
+// and an exponential tail above their 99 % quantile. `odd_points` odd rows in a row begin
+// an anomaly, and so do two that agree beyond a lower threshold, unless more than three are asked
+// for; calm ones end it, and a level that lasts is the new normal.
 class LightSeries {
 public:
     LightSeries() { strayed_.fill(kUnseen); }
@@ -70,9 +77,19 @@ public:
     void forget_row();  // After a gap: what was odd before it does not add to what is after it.
     void fall_silent() { episode_.fall_silent(); }
     const Episode& episode() const { return episode_; }
+    double level() const { return lines_[0].level; }
+    // The usual spread without its floors; 0 before the first row.
+    double spread() const { return kMeanDeviationScale * lines_[0].deviation; }
+    // It is past its warm-up.
+    bool warm(EventTime at, const ModelOptions& options) const {
+        return points_ > options.warmup_points && 2 * lines_[0].learned >= options.warmup_points &&
+               at - begin_ >= options.warmup_span;
+    }
 
     void save(Encoder& out) const;
     void load(Decoder& in);
+    // What format '3' of the metrics detector has: without pairs of rows.
+    void load_without_pairs(Decoder& in);
     // What the model before this one saved, in format '2' of the metrics detector.
     void load_before(Decoder& in);
 
@@ -88,15 +105,35 @@ private:
         double tail = 0;                // What 1 % of the sizes that three rows agreed on exceed,
         double excess = 0;              // and by how much on average.
         std::array<float, 2> before{};  // Residuals of the last two rows.
+        float pair_tail = 0;            // As `tail` and `excess`, of the size that two rows in a
+        float pair_excess = 0;          // row agree on.
         std::uint32_t learned = 0;
 
         double spread(const ModelOptions& options, double floor) const;
         double threshold(const ModelOptions& options, double floor) const;
+        double pair_threshold(const ModelOptions& options, double floor) const;
         double agree(double residual) const;
+        double pair(double residual) const;
+        void learn_pair(double residual, double spread_now);
         void count_error(double size, double spread_now);
         void learn(double residual, double spread_now);
     };
 
+    // What a row shows, before it is judged.
+    struct Look {
+        double residual = 0;
+        double threshold = 0;
+        bool odd = false;
+        bool paired = false;  // With the row before it is enough.
+        bool outside = false;
+        bool flat = false;
+        Episode::Sight sight = Episode::Sight::kCalm;
+    };
+
+    void confirm_pair(bool borne_out, Episode::Turn turn);
+    void load_as(Decoder& in, bool pairs);
+    Look look(double value, double floor, double strictness, const Judgement& judgement,
+              const ModelOptions& options) const;
     double offset(EventTime at) const;
     double days(EventTime at) const;
     double restraint(EventTime at) const;
@@ -134,7 +171,11 @@ private:
     float odd_share_ = 0;  // Of rows outside anomalies.
     std::uint8_t active_ = 0;
     bool above_ = false;
-    bool flat_told_ = false;  // The anomaly that fires is a flat line.
+    bool flat_told_ = false;   // The anomaly that fires is a flat line,
+    bool bound_told_ = false;  // or beyond a bound.
+    bool pair_open_ = false;   // It began with a pair, and the next row is to bear it out.
+    float pair_raise_ = 1;     // Pairs need so much more, because others were not borne out.
+    EventTime last_at_;
 };
 
 }  // namespace vigie::detectors

@@ -1,6 +1,7 @@
 #include "detectors/metrics.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -10,8 +11,11 @@
 #include <fmt/format.h>
 
 #include "detectors/codec.h"
+#include "detectors/histogram_quantiles.h"
 #include "detectors/light_series.h"
 #include "detectors/match.h"
+#include "detectors/metric_policy.h"
+#include "detectors/metric_tiers.h"
 #include "detectors/option_check.h"
 #include "detectors/words.h"
 
@@ -19,21 +23,20 @@ namespace vigie::detectors {
 
 namespace {
 
-using schemas::Anomaly;
-using schemas::Ended;
 using schemas::Labels;
 using schemas::MetricKind;
 using schemas::Point;
 using schemas::TimeSeries;
 
-constexpr char kVersion = '3';
+constexpr char kVersion = '4';
+constexpr char kVersionLight = '3';   // Without tiers, and pairs of rows in the light one.
 constexpr char kVersionBefore = '2';  // Of another model of a series: LightSeries reads it.
 constexpr double kValueMax = 1e200;
 constexpr std::chrono::hours kAheadMax{1};  // Later than now by more is a broken clock.
 constexpr std::chrono::seconds kSweepEvery{10};
 constexpr std::uint64_t kSettlePoints = 32;  // Then a series is a counter or a gauge for good.
 constexpr double kGapSteps = 10;
-constexpr std::size_t kSignalBytesMax = 300;
+constexpr std::uint64_t kPoolFrom = 64;  // A series tells its pool at so many rows, and twice, …
 
 // The least spread that means anything, whatever the series: half a percent of a CPU or a
 // ratio, a kilobyte a second, a page cache's breath, half a millisecond.
@@ -63,6 +66,11 @@ struct Series {
     double floor = 0;     // scale_floor() of its unit; not saved.
     Judgement judgement;  // Of the newest point.
     LightSeries model;
+    SeriesTier tier;
+    // Known with the first row after a start; not saved.
+    bool placed = false;
+    std::uint16_t rule = 0;
+    SeriesPool* pool = nullptr;
 
     std::string unit() const { return unit_of(metric, counter); }
 };
@@ -90,10 +98,13 @@ void save_series(const Series& series, Encoder& out) {
                                series.judgement.upper, series.judgement.score}) {
         out.f64(value);
     }
+    out.flag(series.tier.told);
+    out.flag(series.tier.deep);
+    out.u64(series.tier.wait);
     series.model.save(out);
 }
 
-Series load_series(Decoder& in, bool before) {
+Series load_series(Decoder& in, char version) {
     Series series;
     series.metric = in.text();
     series.entity.value = in.text();
@@ -115,52 +126,69 @@ Series load_series(Decoder& in, bool before) {
                           &series.judgement.upper, &series.judgement.score}) {
         *value = in.f64();
     }
-    before ? series.model.load_before(in) : series.model.load(in);
+    if (version == kVersion) {
+        series.tier.told = in.flag();
+        series.tier.deep = in.flag();
+        const std::uint64_t wait = in.u64();
+        if (wait > 255) in.set_failed();
+        series.tier.wait = static_cast<std::uint8_t>(wait & 0xffU);
+        series.model.load(in);
+        series.floor = scale_floor(series.unit());
+        return series;
+    }
+    version == kVersionBefore ? series.model.load_before(in) : series.model.load_without_pairs(in);
+    // All that fired was told.
+    series.tier.told = series.model.episode().firing() || series.model.episode().silent();
     series.floor = scale_floor(series.unit());
     return series;
+}
+
+ModelOptions usual_model(const MetricsOptions& options) {
+    ModelOptions model;
+    model.warmup_points = options.warmup_points;
+    model.warmup_span = options.warmup_span;
+    model.threshold = options.threshold;
+    model.spread_ratio_min = options.spread_ratio_min;
+    model.spread_min = options.spread_min;
+    model.odd_points = options.odd_points;
+    model.calm_points = options.calm_points;
+    model.seasonal = options.seasonal;
+    model.adapt_after = options.adapt_after;
+    model.up = options.direction != Direction::kDown;
+    model.down = options.direction != Direction::kUp;
+    return model;
 }
 
 class SeasonalDetector final : public Detector {
 public:
     SeasonalDetector(MetricsOptions options, std::vector<SeriesPattern> select,
-                     std::vector<SeriesPattern> ignore)
-        : options_(std::move(options)), select_(std::move(select)), ignore_(std::move(ignore)) {
-        model_options_.warmup_points = options_.warmup_points;
-        model_options_.warmup_span = options_.warmup_span;
-        model_options_.threshold = options_.threshold;
-        model_options_.spread_ratio_min = options_.spread_ratio_min;
-        model_options_.spread_min = options_.spread_min;
-        model_options_.odd_points = options_.odd_points;
-        model_options_.calm_points = options_.calm_points;
-        model_options_.seasonal = options_.seasonal;
-        model_options_.adapt_after = options_.adapt_after;
-        model_options_.up = options_.direction != Direction::kDown;
-        model_options_.down = options_.direction != Direction::kUp;
-    }
+                     std::vector<SeriesPattern> ignore, std::vector<SeriesPattern> named,
+                     MetricPolicy policy)
+        : options_(std::move(options)),
+          select_(std::move(select)),
+          ignore_(std::move(ignore)),
+          named_(std::move(named)),
+          policy_(std::move(policy)),
+          tiers_(std::make_unique<MetricTiers>(options_, named_)),
+          quantiles_(options_.histograms_max) {}
 
     using Detector::observe;
     void observe(std::span<const TimeSeries> batch, Findings& out) override {
-        for (const TimeSeries& input : batch) {
-            if (!matches_any(select_, input.metric, input.labels) ||
-                matches_any(ignore_, input.metric, input.labels)) {
-                continue;
-            }
-            Entry* entry = find_or_add(input.metric, input.labels, input.kind);
-            if (entry == nullptr) {
-                counts_.dropped["series_max"] += input.points.size();
-                continue;
-            }
-            for (const Point& point : input.points) take(entry->first, entry->second, point, out);
-        }
+        for (const TimeSeries& input : batch) watch(input, out);
+        if (options_.histograms_max == 0) return;
+        for (const TimeSeries& input : quantiles_.take(batch)) watch(input, out);
     }
 
     void observe(const SampleBatch& batch, Findings& out) override {
         numbered_.resize(std::max<std::size_t>(numbered_.size(), batch.series.end()));
+        std::vector<TimeSeries> buckets;
         for (std::size_t i = 0; i < batch.samples.size(); ++i) {
             if (i + kAhead < batch.samples.size()) prefetch(batch.samples[i + kAhead].series);
             const schemas::Sample& sample = batch.samples[i];
-            Entry* entry = numbered_[sample.series];
-            if (entry == nullptr) entry = look_up(sample, batch.series);
+            Numbered& numbered = numbered_[sample.series];
+            if (numbered.entry == nullptr) look_up(numbered, sample, batch.series);
+            if (numbered.is_bucket) buckets.push_back(text_of(sample, batch.series));
+            Entry* const entry = numbered.entry;
             if (entry == &ignored_) continue;
             if (entry == nullptr) {
                 ++counts_.dropped["series_max"];
@@ -168,13 +196,16 @@ public:
             }
             take(entry->first, entry->second, {sample.at, sample.value, sample.stale}, out);
         }
+        for (const TimeSeries& input : quantiles_.take(buckets)) watch(input, out);
     }
 
     void forget(std::span<const schemas::SeriesHandle> series) override {
         for (const schemas::SeriesHandle number : series) {
-            if (number < numbered_.size()) numbered_[number] = nullptr;
+            if (number < numbered_.size()) numbered_[number] = {};
         }
     }
+
+    void learn(const schemas::Event& event) override { tiers_->learn(event); }
 
     void advance(EventTime now, Findings& out) override {
         if (!plausible(now) || (has_now_ && now <= now_)) return;
@@ -189,8 +220,15 @@ public:
             const auto silence = now_ - std::max(series.last_at, watching_since_);
             if (silence < options_.end_after) continue;
             series.model.fall_silent();
-            out.anomalies.push_back(anomaly(key, series, Ended::kSilent));
+            tiers_->light_silent(facts_of(key, series), series.tier, series.judgement,
+                                 series.model.episode(), out);
         }
+        const auto facts = [this](std::string_view key) -> std::optional<SeriesFacts> {
+            const auto found = series_.find(key);
+            if (found == series_.end()) return std::nullopt;
+            return facts_of(found->first, found->second);
+        };
+        tiers_->sweep(now_, watching_since_, facts, out);
     }
 
     std::string save() const override {
@@ -205,13 +243,16 @@ public:
             out.text(key);
             save_series(series, out);
         }
+        policy_.save(out);
+        quantiles_.save(out);
+        tiers_->save(out);
         return std::move(out).seal(kVersion);
     }
 
     Status load(std::string_view saved) override {
-        const bool before = !saved.empty() && saved.front() == kVersionBefore;
-        VIGIE_TRY_ASSIGN(
-            auto in, Decoder::open(saved, before ? kVersionBefore : kVersion, "metrics detector"));
+        char version = saved.empty() ? kVersion : saved.front();
+        if (version != kVersionBefore && version != kVersionLight) version = kVersion;
+        VIGIE_TRY_ASSIGN(auto in, Decoder::open(saved, version, "metrics detector"));
         const bool has_now = in.flag();
         const EventTime now = in.time();
         const EventTime watching_since = in.time();
@@ -220,9 +261,20 @@ public:
         std::map<std::string, Series, std::less<>> series;
         for (std::size_t left = in.count(32); left > 0 && !in.failed(); --left) {
             std::string key = in.text();
-            series.insert_or_assign(std::move(key), load_series(in, before));
+            series.insert_or_assign(std::move(key), load_series(in, version));
+        }
+        VIGIE_TRY_ASSIGN(auto fresh, MetricPolicy::make(usual_model(options_), options_.rules));
+        HistogramQuantiles quantiles(options_.histograms_max);
+        auto tiers = std::make_unique<MetricTiers>(options_, named_);
+        if (version == kVersion) {
+            fresh.load(in);
+            quantiles.load(in);
+            tiers->load(in);
         }
         VIGIE_TRY(in.finish());
+        policy_ = std::move(fresh);
+        quantiles_ = std::move(quantiles);
+        tiers_ = std::move(tiers);
         has_now_ = has_now;
         now_ = now;
         watching_since_ = watching_since;
@@ -236,13 +288,55 @@ public:
     Counts counts() const override {
         Counts counts = counts_;
         counts.tracked = series_.size();
+        tiers_->count(counts);
+        counts.dropped["histograms_max"] += quantiles_.refused();
+        counts.sizes["histograms"] = quantiles_.size();
         return counts;
     }
 
 private:
     using Entry = std::pair<const std::string, Series>;
+    struct Numbered {
+        Entry* entry = nullptr;  // Of series_, or &ignored_; nullptr while unknown.
+        bool is_bucket = false;  // Of a histogram.
+    };
 
+    static SeriesFacts facts_of(std::string_view key, const Series& series) {
+        return {key,           series.metric,  series.entity,   series.symptom,
+                series.unit(), series.counter, series.negative, series.observed};
+    }
+
+    void watch(const TimeSeries& input, Findings& out) {
+        if (!watched(input.metric, input.labels)) return;
+        Entry* const entry = find_or_add(input.metric, input.labels, input.kind);
+        if (entry == nullptr) {
+            counts_.dropped["series_max"] += input.points.size();
+            return;
+        }
+        for (const Point& point : input.points) take(entry->first, entry->second, point, out);
+    }
+
+    bool watched(std::string_view metric, const Labels& labels) const {
+        return matches_any(select_, metric, labels) && !matches_any(ignore_, metric, labels);
+    }
+
+    // What follows from the labels, which are not kept.
+    void place(Series& series, const Labels& labels) {
+        series.placed = true;
+        series.rule = policy_.rule_of(series.metric, labels);
+        series.pool = policy_.pool_of(series.metric, labels);
+        series.tier.rank =
+            tiers_->rank_of(series.metric, labels, series.symptom, policy_.deep(series.rule));
+    }
+
+    // Placed; nullptr when there is no room.
     Entry* find_or_add(std::string_view metric, const Labels& labels, MetricKind kind) {
+        Entry* const entry = find_or_make(metric, labels, kind);
+        if (entry != nullptr && !entry->second.placed) place(entry->second, labels);
+        return entry;
+    }
+
+    Entry* find_or_make(std::string_view metric, const Labels& labels, MetricKind kind) {
         const std::string key = schemas::to_string(metric, labels);
         const auto found = series_.find(key);
         if (found != series_.end()) return &*found;
@@ -259,20 +353,19 @@ private:
         return &entry;
     }
 
-    // What `numbered_` is to say of a series that it does not know; nullptr when it is refused.
-    Entry* look_up(const schemas::Sample& sample, const schemas::SeriesTable& table) {
+    // Its entry stays nullptr when there is no room.
+    void look_up(Numbered& numbered, const schemas::Sample& sample,
+                 const schemas::SeriesTable& table) {
         const auto metric = table.metric(sample.series);
         const Labels labels = table.labels(sample.series);
-        const bool watched =
-            matches_any(select_, metric, labels) && !matches_any(ignore_, metric, labels);
-        Entry* const entry = watched ? find_or_add(metric, labels, sample.kind) : &ignored_;
-        numbered_[sample.series] = entry;
-        return entry;
+        numbered.entry =
+            watched(metric, labels) ? find_or_add(metric, labels, sample.kind) : &ignored_;
+        numbered.is_bucket = options_.histograms_max > 0 && metric.ends_with("_bucket");
     }
 
     // Series are far apart in memory, and nothing else foretells which comes next.
     [[gnu::always_inline]] void prefetch(schemas::SeriesHandle number) const {
-        const Entry* const entry = numbered_[number];
+        const Entry* const entry = numbered_[number].entry;
         if (entry == nullptr || entry == &ignored_) return;
         __builtin_prefetch(&entry->second.counter);
         __builtin_prefetch(&entry->second.points);
@@ -291,6 +384,7 @@ private:
             if (series.model.episode().firing()) return false;
             if (now_ - series.last_at > options_.idle_after) {
                 if (series.model.episode().silent()) ++counts_.dropped["forgotten"];
+                tiers_->forget(each.first, series.tier);
                 return true;
             }
             oldest = std::min(oldest, series.last_at);
@@ -312,7 +406,7 @@ private:
         }
         if (point.stale) {
             series.has_last = false;
-            series.model.forget_row();
+            forget_row(key, series);
             return;
         }
         if (!(std::abs(point.value) <= kValueMax)) {
@@ -329,19 +423,24 @@ private:
             if (!series.counter) judge(key, series, point.at, point.value, 0, out);
             return;
         }
-        follow_cadence(series, seconds);
+        follow_cadence(key, series, seconds);
         series.increases += point.value > before ? 1 : 0;
         series.decreases += point.value < before ? 1 : 0;
         double value = point.value;
         // A counter that went down was reset: it has counted from zero since.
         if (series.counter) value = (value < before ? value : value - before) / seconds;
         judge(key, series, point.at, value, seconds, out);
-        if (!series.settled && series.points >= kSettlePoints) settle(series);
+        if (!series.settled && series.points >= kSettlePoints) settle(key, series);
     }
 
-    static void follow_cadence(Series& series, double seconds) {
+    void forget_row(const std::string& key, Series& series) {
+        series.model.forget_row();
+        tiers_->forget_row(key, series.tier);
+    }
+
+    void follow_cadence(const std::string& key, Series& series, double seconds) {
         if (series.step_seconds > 0 && seconds > kGapSteps * series.step_seconds) {
-            series.model.forget_row();
+            forget_row(key, series);
         }
         series.step_seconds = series.step_seconds == 0
                                   ? seconds
@@ -350,7 +449,7 @@ private:
 
     // Remote write does not say what is a counter. What was named like one but falls often is
     // none; what only ever rises is one.
-    static void settle(Series& series) {
+    void settle(const std::string& key, Series& series) {
         series.settled = true;
         const bool falls = series.decreases >= 3;
         const bool rises = series.decreases == 0 && series.increases * 2 >= series.points;
@@ -360,6 +459,8 @@ private:
         series.counter = counter;
         series.floor = scale_floor(series.unit());
         series.model = LightSeries();
+        tiers_->forget(key, series.tier);
+        series.tier.deep = false;
     }
 
     void judge(const std::string& key, Series& series, EventTime at, double value, double seconds,
@@ -375,66 +476,28 @@ private:
             floor = std::max(floor, std::sqrt(events) / seconds);
         }
         series.observed = value;
-        series.judgement = series.model.observe(at, value, floor, model_options_);
-        if (series.judgement.turn == Episode::Turn::kBegan) {
-            out.anomalies.push_back(anomaly(key, series, std::nullopt));
-        } else if (series.judgement.turn == Episode::Turn::kEnded) {
-            const Ended ended = series.judgement.adapted ? Ended::kAdapted : Ended::kCalm;
-            out.anomalies.push_back(anomaly(key, series, ended));
+        const bool again = series.model.episode().silent();
+        series.judgement = observe_light(series, at, value, floor);
+        const Episode& episode = series.model.episode();
+        if (MetricTiers::concerned(series.tier, series.judgement, episode)) {
+            tiers_->row(facts_of(key, series), series.tier, at, series.judgement, episode, again,
+                        out);
         }
     }
 
-    // `ended`: how; nothing while it fires.
-    Anomaly anomaly(const std::string& key, const Series& series,
-                    std::optional<Ended> ended) const {
-        const Judgement& judgement = series.judgement;
-        const Episode& episode = series.model.episode();
-        Anomaly anomaly;
-        anomaly.detector = "seasonal";
-        anomaly.key = "seasonal|" + key;
-        anomaly.firing = !ended;
-        anomaly.ended = ended;
-        anomaly.symptom = series.symptom;
-        anomaly.severity = options_.severity;
-        anomaly.entity = series.entity;
-        anomaly.signal = cut(key, kSignalBytesMax);
-        anomaly.observed = finite(series.observed);
-        anomaly.expected = finite(judgement.expected);
-        anomaly.lower = finite(series.negative ? judgement.lower : std::max(judgement.lower, 0.0));
-        anomaly.upper = finite(judgement.upper);
-        anomaly.score = anomaly.firing ? std::max(judgement.score, 1.0) : judgement.score;
-        anomaly.unit = series.unit();
-        anomaly.first_seen = episode.first_seen();
-        anomaly.last_seen = episode.last_seen();
-        const std::string what = series.metric + (series.counter ? " rate" : "");
-        const std::string value = with_unit(anomaly.observed, anomaly.unit);
-        const std::string usual = range_with_unit(anomaly.lower, anomaly.upper, anomaly.unit);
-        const std::string odd_for = span_text(episode.last_seen() - episode.first_seen());
-        if (!ended) {
-            anomaly.reason =
-                judgement.sign == LightSign::kLevel
-                    ? fmt::format("{} is {}, usually {}", what, value, usual)
-                : judgement.sign == LightSign::kFlat
-                    ? fmt::format("{} stands still at {}; it used to change", what, value)
-                    : fmt::format("{} stands at {}, the largest it ever had", what, value);
-            return anomaly;
+    Judgement observe_light(Series& series, EventTime at, double value, double floor) {
+        const ModelOptions& usual = policy_.model(series.rule);
+        if (series.model.warm(at, usual)) {
+            if (series.pool != nullptr && series.points >= kPoolFrom &&
+                std::has_single_bit(series.points)) {
+                series.pool->add(series.model.spread(), series.model.level());
+            }
+            return series.model.observe(at, value, floor, usual);
         }
-        switch (*ended) {
-            case Ended::kCalm:
-                anomaly.reason = fmt::format("{} is {} again, usually {}; it was unusual for {}",
-                                             what, value, usual, odd_for);
-                break;
-            case Ended::kAdapted:
-                anomaly.reason = fmt::format("{} stays near {} for {}: taken as the new normal",
-                                             what, value, odd_for);
-                break;
-            case Ended::kSilent:
-                anomaly.reason =
-                    fmt::format("{} sent nothing for {}: no longer judged, it was {}, usually {}",
-                                what, span_text(options_.end_after), value, usual);
-                break;
-        }
-        return anomaly;
+        const double ratio = series.pool == nullptr ? 0 : series.pool->ratio();
+        if (ratio == 0) return series.model.observe(at, value, floor, usual);
+        floor = std::max(floor, ratio * std::abs(series.model.level()));
+        return series.model.observe(at, value, floor, policy_.young(series.rule));
     }
 
     static constexpr std::size_t kAhead = 8;
@@ -442,11 +505,10 @@ private:
     const MetricsOptions options_;
     const std::vector<SeriesPattern> select_;
     const std::vector<SeriesPattern> ignore_;
-    ModelOptions model_options_;
+    const std::vector<SeriesPattern> named_;
     Counts counts_;
-    // By number in the table of the samples: an entry of series_, &ignored_, or nullptr while
-    // unknown.
-    std::vector<Entry*> numbered_;
+    // By number in the table of the samples.
+    std::vector<Numbered> numbered_;
     Entry ignored_;
 
     // Saved.
@@ -456,6 +518,9 @@ private:
     EventTime swept_at_;
     EventTime full_until_;
     std::map<std::string, Series, std::less<>> series_;
+    MetricPolicy policy_;
+    std::unique_ptr<MetricTiers> tiers_;
+    HistogramQuantiles quantiles_;
 };
 
 }  // namespace
@@ -474,13 +539,33 @@ Result<std::unique_ptr<Detector>> make_metrics_detector(MetricsOptions options) 
     check.span("adapt_after", options.adapt_after, seconds{1});
     check.span("end_after", options.end_after, seconds{1});
     check.span("idle_after", options.idle_after, options.end_after);
+    check.range<std::size_t>("deep.series_max", options.deep.series_max, 0, 1'000'000);
+    check.span("deep.odd_stay", options.deep.odd_stay, seconds{60});
+    check.range("noise.false_alarms_per_day", options.noise.false_alarms_per_day, 1e-6, 1e6);
+    check.span("noise.deployment_grace", options.noise.deployment_grace, seconds{0});
+    check.range<std::size_t>("noise.entities_max", options.noise.entities_max, 1, 10'000'000);
+    check.range<std::size_t>("noise.verdicts_max", options.noise.verdicts_max, 1, 1'000'000);
+    check.range<std::size_t>("histograms_max", options.histograms_max, 0, 1'000'000);
+    check.range<std::size_t>("joint_entities_max", options.joint_entities_max, 0, 1'000'000);
+    for (const KnownEvent& event : options.noise.calendar) {
+        check.span("calendar: lasts", event.lasts, seconds{1});
+        check.span("calendar: every", event.every, seconds{0});
+        check.require(event.every == seconds{0} || event.every > event.lasts,
+                      "calendar: " + event.name + " lasts longer than until it comes again");
+        check.require(plausible(event.begin), "calendar: " + event.name + " begins at no time");
+    }
     VIGIE_TRY(check.status());
+    auto named = parse_patterns(options.deep.named);
+    if (!named) return fail(std::move(named).error().in("metrics detector: deep.named"));
+    auto policy = MetricPolicy::make(usual_model(options), options.rules);
+    if (!policy) return fail(std::move(policy).error().in("metrics detector"));
     auto select = parse_patterns(options.select);
     if (!select) return fail(std::move(select).error().in("metrics detector: select"));
     auto ignore = parse_patterns(options.ignore);
     if (!ignore) return fail(std::move(ignore).error().in("metrics detector: ignore"));
     return std::make_unique<SeasonalDetector>(std::move(options), *std::move(select),
-                                              *std::move(ignore));
+                                              *std::move(ignore), *std::move(named),
+                                              *std::move(policy));
 }
 
 }  // namespace vigie::detectors

@@ -10,13 +10,13 @@
 
 #include "core/metrics.h"
 #include "core/result.h"
+#include "detectors/deep_tier.h"
 #include "detectors/detector.h"
+#include "detectors/metric_policy.h"
+#include "detectors/noise.h"
 #include "schemas/events.h"
 
 namespace vigie::detectors {
-
-// On which side of the usual a value can be odd.
-enum class Direction : std::uint8_t { kBoth, kUp, kDown };
 
 // Which series are watched, and when they count as odd.
 struct MetricsOptions {
@@ -54,14 +54,22 @@ struct MetricsOptions {
     std::chrono::seconds idle_after{3600};
 
     schemas::Severity severity = schemas::Severity::kInfo;  // Evidence only.
+
+    std::vector<SeriesRule> rules;  // Series that are judged otherwise. At most 1,000.
+    DeepOptions deep;
+    NoiseOptions noise;
+    // Histograms that are judged by their 95 % quantile, from NAME_bucket; 0: none.
+    std::size_t histograms_max = 20'000;
+    std::size_t joint_entities_max = 2'000;  // Whose deep series are judged together; 0: none.
 };
 
 // Judges each series against its own robust level, spread and season, causally
-// (light_series.h). Counters are
-// judged by their rate. Above `series_max` a new series takes the place of the one that has
-// been idle longest, if that is longer than `idle_after`, and is refused otherwise (counted as
-// "series_max"; "forgotten": a series whose anomaly fell silent made room). kInvalid names the
-// option that is wrong.
+// (light_series.h), those that deserve it by the deep detector too (deep_tier.h), and the deep ones
+// of an entity together (joint.h): detectors "seasonal", "deep" and "joint". What they find is told
+// as far as the noise gate lets it (noise.h). Counters are judged by their rate. Above `series_max`
+// a new series takes the place of the one that has been idle longest, if that is longer than
+// `idle_after`, and is refused otherwise (counted as "series_max"; "forgotten": a series whose
+// anomaly fell silent made room). kInvalid names the option that is wrong.
 Result<std::unique_ptr<Detector>> make_metrics_detector(MetricsOptions options);
 
 // What Vigie tells about its detectors, from Detector::counts(), label `family`; dropped also
@@ -70,5 +78,10 @@ inline constexpr MetricName kTracked{"vigie_detectors_tracked_items",
                                      "Series, services and templates that detectors remember."};
 inline constexpr MetricName kDropped{"vigie_detectors_dropped_items_total",
                                      "Items that detectors could not judge, by reason."};
+inline constexpr MetricName kEvents{
+    "vigie_detectors_events_total",
+    "Series moved between the light and the deep detector, and alarms held back, by event."};
+inline constexpr MetricName kHeld{"vigie_detectors_held_items",
+                                  "What detectors hold beside series, in number or bytes."};
 
 }  // namespace vigie::detectors

@@ -30,6 +30,8 @@ inline constexpr std::string_view kHeaderContentType = "content-type";
 inline constexpr std::string_view kHeaderContentEncoding = "content-encoding";
 inline constexpr std::string_view kHeaderKind = "kind";  // "tick" on punctuation records
 inline constexpr std::string_view kKindTick = "tick";
+// On vigie.metrics: an event that detectors must know beside the samples.
+inline constexpr std::string_view kKindContext = "context";
 // The id of an alert or change that ingest made, keyed by its domain: who only passes it on need
 // not read it.
 inline constexpr std::string_view kHeaderEventId = "event-id";

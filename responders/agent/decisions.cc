@@ -144,17 +144,24 @@ Status Turn::on_verdict(Case& item, const Decision& decision) {
                           ? "the incident has a verdict already"
                           : "the incident is not resolved yet");
     }
-    if (decision.value != "right" && decision.value != "wrong") {
-        return refuse("a verdict is 'right' or 'wrong'");
+    const std::string& value = decision.value;
+    if (value != "right" && value != "wrong" && value != "false" && value != "known") {
+        return refuse("a verdict is 'right', 'wrong', 'false' or 'known'");
     }
+    // A known event says nothing of the diagnosis; a false alarm had no cause to be named.
+    const bool of_cause = value != "known";
     const auto& causes = incident.diagnosis.causes;
-    const bool counts = !causes.empty() && causes.front().mechanism != schemas::Mechanism::kUnknown;
+    const bool counts =
+        of_cause && !causes.empty() && causes.front().mechanism != schemas::Mechanism::kUnknown;
     if (counts) {
         VIGIE_TRY_ASSIGN(auto outcomes, controls_.outcomes());
         count_verdict(outcomes, causes.front().share, decision.value == "right");
         controls_.set_outcomes(outcomes);
     }
-    const auto text = fmt::format("verdict of {}: the diagnosis was {}{}{}", actor, decision.value,
+    const auto what = value == "false"   ? "a false alarm"
+                      : value == "known" ? "a known event"
+                                         : "the diagnosis was " + value;
+    const auto text = fmt::format("verdict of {}: {}{}{}", actor, what,
                                   decision.reason.empty() ? "" : ": ", clean(decision.reason));
     audit("verdict", incident.id.value,
           fmt::format("{}{}", text,
@@ -162,6 +169,7 @@ Status Turn::on_verdict(Case& item, const Decision& decision) {
           actor);
     tell(item, "decision", text, meta_.id.value);
     incident.postmortem = write_postmortem(incident, decision.value);
+    tell(item, "verdict", decision.value, meta_.id.value);
     move(item, IncidentState::kReviewed, text);
     return {};
 }

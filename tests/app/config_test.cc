@@ -212,3 +212,39 @@ TEST_CASE("config: bounds of HTTP/2 are read and bounded themselves", "[app]") {
     CHECK(complaints("listen: {http2: {flood_span: 0s}}").size() == 1);
     CHECK(complaints("listen: {http2: {streams_max: 0}}").size() == 1);
 }
+
+TEST_CASE("config: metrics have rules, a deep tier and noise control", "[app]") {
+    const auto config = parse_config(R"(
+detect:
+  rules:
+    - {name: slow, metric: http_seconds_bucket, matchers: ['job=shop'], aggregation: quantile, threshold: 1}
+  metrics:
+    rules:
+      - {select: ['queue_*'], direction: up, deviation_min: 5, upper_bound: 100, deep: true}
+    deep: {series_max: 50, named: ['revenue_*'], golden: false}
+    noise:
+      false_alarms_per_day: 0.2
+      calendar:
+        - {name: backup, entities: 'host:*', begin: 2026-11-29T02:00:00Z, lasts: 2h, every: 1d}
+)",
+                                     "v.yaml", {});
+    REQUIRE(config);
+    const auto& metrics = config->detect.metrics;
+    REQUIRE(metrics.rules.size() == 1);
+    CHECK(metrics.rules[0].direction == vigie::detectors::Direction::kUp);
+    CHECK(metrics.rules[0].deviation_min == 5);
+    CHECK(metrics.rules[0].bound_high == 100);
+    CHECK(metrics.rules[0].deep);
+    CHECK(metrics.deep.series_max == 50);
+    CHECK(!metrics.deep.golden);
+    CHECK(metrics.deep.named ==
+          std::vector<std::string>{"revenue_*", "http_seconds_bucket{job=shop}", "http_seconds"});
+    CHECK(metrics.noise.false_alarms_per_day == 0.2);
+    REQUIRE(metrics.noise.calendar.size() == 1);
+    CHECK(metrics.noise.calendar[0].entities == "host:*");
+    CHECK(metrics.noise.calendar[0].lasts == std::chrono::hours{2});
+    CHECK(metrics.noise.calendar[0].every == std::chrono::hours{24});
+    CHECK(complaints("detect: {metrics: {noise: {calendar: [{name: x, begin: soon}]}}}") ==
+          std::vector<std::string>{"v.yaml:1:49: detect.metrics.noise.calendar[0].begin: must be a "
+                                   "time such as 2026-11-29T02:00:00Z"});
+}

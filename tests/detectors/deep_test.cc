@@ -147,3 +147,27 @@ TEST_CASE("deep: a series takes at most 48 KB", "[detectors]") {
     judge(series, seasonal(8 * 1440, 17));
     CHECK(series.bytes() <= 48 * 1024);
 }
+
+TEST_CASE("deep: what a weekday has of its own is learned, and nothing where there is none",
+          "[detectors]") {
+    for (const bool weekly : {true, false}) {
+        Rng rng(8);
+        DeepSeries series;
+        double error = 0;
+        int rows = 0;
+        constexpr double kStep = 600;
+        for (int row = 0; row < 6 * 7 * 144; ++row) {
+            const int day = row / 144 % 7;
+            const bool weekend = weekly && day >= 5;
+            const double value =
+                (weekend ? 40 : 100) + 10 * std::sin(row * 6.283185307 / 144) + 2 * normal(rng);
+            const DeepVerdict verdict = series.observe(at(kStep * row), value);
+            // The first hours of a weekend, before the last rows say so.
+            if (row < 4 * 7 * 144 || day != 5 || row % 144 >= 6) continue;
+            error += std::abs(value - verdict.expected);
+            ++rows;
+        }
+        REQUIRE(rows == 12);
+        CHECK(error / rows < 8);
+    }
+}

@@ -67,6 +67,28 @@ TEST_CASE("light: single wild rows are nothing, and so is calm noise", "[detecto
     CHECK(feed.said.empty());
 }
 
+TEST_CASE("light: two rows that agree are enough once the series is known", "[detectors]") {
+    Feed feed;
+    feed.noise(1200, 100, 3);
+    feed.value(115.5);
+    CHECK(feed.said.empty());
+    feed.value(114.5);
+    CHECK(feed.said == "began ");
+    CHECK(feed.verdict.score >= 1);
+    CHECK(feed.series.episode().first_seen() == at(feed.now - kStep));
+    feed.noise(20, 100, 3);
+    CHECK(feed.said == "began calm ");
+    // The rows after it did not bear it out, and single odd rows come by chance: not again.
+    for (int i = 0; i < 20; ++i) {
+        feed.noise(20, 100, 3);
+        feed.value(140);
+        feed.noise(20, 100, 3);
+        feed.value(116);
+        feed.value(116);
+    }
+    CHECK(feed.said == "began calm ");
+}
+
 TEST_CASE("light: a level that lasts is told once and is the new normal", "[detectors]") {
     Feed feed;
     feed.noise(300, 10, 0.5);
