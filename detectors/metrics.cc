@@ -378,7 +378,7 @@ private:
     bool make_room() {
         if (!has_now_ || now_ < full_until_) return false;
         EventTime oldest = now_;
-        std::ranges::fill(numbered_, nullptr);
+        std::ranges::fill(numbered_, Numbered{});
         std::erase_if(series_, [&](const auto& each) {
             const Series& series = each.second;
             if (series.model.episode().firing()) return false;
