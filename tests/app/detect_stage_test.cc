@@ -60,10 +60,10 @@ public:
         worker.make_processor = [this](const streams::Partition&) {
             std::vector<vigie::app::NamedDetector> detectors;
             detectors.push_back({"test", std::make_unique<Listener>(heard)});
-            return std::make_unique<DetectStage>(
-                vigie::app::Telemetry::kMetrics, vigie::DomainId{"default"}, 0,
-                std::move(detectors), metrics, nullptr,
-                schemas::SeriesTable::Options{.series_max = 2});
+            return std::make_unique<DetectStage>(vigie::app::Telemetry::kMetrics,
+                                                 vigie::DomainId{"default"}, 0,
+                                                 std::move(detectors), metrics, nullptr,
+                                                 schemas::SeriesTable::Options{.series_max = 2});
         };
         auto opened = streams::Worker::open(bus, worker, metrics, log, clock);
         REQUIRE(opened);
