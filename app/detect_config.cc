@@ -208,8 +208,13 @@ detectors::Rule read_rule(Section& section) {
     } else {
         section.complain("compare", "must be >, >=, <, <=, == or !=");
     }
-    if (!rule.selection.metric.empty() && !section.has("threshold")) {
-        section.complain("threshold", "is missing");
+    if (!rule.selection.metric.empty()) {
+        if (!section.has("threshold")) section.complain("threshold", "is missing");
+    } else {
+        for (const auto* key : {"matchers", "aggregation", "window", "quantile", "divide_by",
+                                "divide_min", "group_by", "compare", "threshold"}) {
+            if (section.has(key)) section.complain(key, "is for a rule with a metric");
+        }
     }
     rule.threshold = section.number("threshold", 0, -1e18, 1e18);
     rule.hold = section.duration("for", rule.hold, milliseconds{0});

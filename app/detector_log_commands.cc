@@ -84,7 +84,7 @@ Status show_map(const DetectorMapCommand& command) {
     VIGIE_TRY_ASSIGN(
         const std::size_t undecoded,
         read_topic(command.place, schemas::topics::kSpans, span, schemas::decode_traces,
-                   [&](std::vector<schemas::Span> spans, EventTime at) -> Result<bool> {
+                   [&](const std::vector<schemas::Span>& spans, EventTime at) -> Result<bool> {
                        now = std::max(now, at);
                        detector->observe(spans, found);
                        detector->advance(now, found);
@@ -146,22 +146,22 @@ Result<std::vector<Points>> points_of_log(const DetectorProposeCommand& command)
     VIGIE_TRY_ASSIGN(const auto pattern, detectors::parse_pattern(command.metric));
     std::map<std::string, std::map<EventTime, double>> found;
     std::size_t total = 0;
-    VIGIE_TRY(read_topic(command.place, schemas::topics::kMetrics, span, schemas::decode_metrics,
-                         [&](std::vector<schemas::TimeSeries> batch, EventTime) -> Result<bool> {
-                             for (const auto& each : batch) {
-                                 if (!detectors::matches(pattern, each.metric, each.labels))
-                                     continue;
-                                 auto& points = found[schemas::to_string(each.metric, each.labels)];
-                                 for (const auto& point : each.points) {
-                                     if (!point.stale && std::isfinite(point.value))
-                                         points[point.at] = point.value;
-                                 }
-                                 total += each.points.size();
-                                 if (total > kPointsMax || found.size() > kSeriesMax)
-                                     return fail(too_many().error());
-                             }
-                             return true;
-                         }));
+    VIGIE_TRY(
+        read_topic(command.place, schemas::topics::kMetrics, span, schemas::decode_metrics,
+                   [&](const std::vector<schemas::TimeSeries>& batch, EventTime) -> Result<bool> {
+                       for (const auto& each : batch) {
+                           if (!detectors::matches(pattern, each.metric, each.labels)) continue;
+                           auto& points = found[schemas::to_string(each.metric, each.labels)];
+                           for (const auto& point : each.points) {
+                               if (!point.stale && std::isfinite(point.value))
+                                   points[point.at] = point.value;
+                           }
+                           total += each.points.size();
+                           if (total > kPointsMax || found.size() > kSeriesMax)
+                               return fail(too_many().error());
+                       }
+                       return true;
+                   }));
     if (found.empty()) {
         return fail(ErrorKind::kNotFound,
                     fmt::format("the log has no series '{}'", command.metric));

@@ -200,4 +200,6 @@ TEST_CASE("config: a rule takes an expression, a budget, other rules or a parent
                Contains("must be entity or any"));
     CHECK_THAT(complaint("{name: A, metric: up}"), Contains("threshold"));
     CHECK_THAT(complaint("{name: A}"), Contains("needs one of"));
+    CHECK_THAT(complaint("{name: A, expr: 'up == 0', threshold: 1, group_by: [job]}"),
+               Contains("threshold: is for a rule with a metric") && Contains("group_by"));
 }
