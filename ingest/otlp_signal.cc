@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "ingest/metrics.h"
 #include "schemas/refused.h"
 #include "schemas/telemetry.h"
