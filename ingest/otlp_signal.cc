@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "ingest/metrics.h"
 #include "schemas/refused.h"
 #include "schemas/telemetry.h"
@@ -80,7 +82,7 @@ std::vector<OtlpSignal> otlp_signals(const std::shared_ptr<MetricsCheck>& metric
     const auto plain = [](auto* rewrite) {
         return [rewrite](std::string_view bytes, std::string_view type, std::string_view coding,
                          const DecodeLimits& limits, const TenantLabel& tenant,
-                         SeriesBound& /*bound*/) {
+                         SeriesBound* /*bound*/) {
             return rewrite(bytes, type, coding, limits, tenant);
         };
     };
@@ -99,9 +101,10 @@ Status fit(const Door& door, Source& source, const OtlpSignal& signal, const Con
            Arrival& arrival, std::string_view& type, std::string_view& coding) {
     const TenantLabel tenant{door.sources->tenant_label(), source.options().tenant};
     if (content.items == 0 || (tenant.value.empty() && !content.over_bound)) return {};
-    VIGIE_TRY_ASSIGN(auto rewritten,
-                     signal.rewrite(arrival.request.body, type, coding,
-                                    door.intake->options().decode, tenant, source.series()));
+    VIGIE_TRY_ASSIGN(
+        auto rewritten,
+        signal.rewrite(arrival.request.body, type, coding, door.intake->options().decode, tenant,
+                       content.over_bound ? &source.series() : nullptr));
     arrival.request.body = std::move(rewritten.body);
     type = rewritten.content_type;
     coding = rewritten.content_encoding;

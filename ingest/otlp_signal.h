@@ -27,7 +27,7 @@ struct OtlpSignal {
     // With the tenant's label, and within the bound of series.
     std::function<Result<Rewritten>(std::string_view bytes, std::string_view type,
                                     std::string_view coding, const schemas::DecodeLimits&,
-                                    const TenantLabel&, SeriesBound&)>
+                                    const TenantLabel&, SeriesBound*)>
         rewrite;
 };
 std::vector<OtlpSignal> otlp_signals(const std::shared_ptr<MetricsCheck>& metrics);

@@ -74,9 +74,10 @@ Result<Rewritten> body_of(const Door& door, Source& source, const Content& conte
     if (tenant.value.empty() && !content.over_bound) {
         return Rewritten{std::move(arrival.request.body), version, "snappy", 0};
     }
-    VIGIE_TRY_ASSIGN(auto rewritten,
-                     rewrite_metrics(arrival.request.body, version, "snappy",
-                                     door.intake->options().decode, tenant, source.series()));
+    VIGIE_TRY_ASSIGN(
+        auto rewritten,
+        rewrite_metrics(arrival.request.body, version, "snappy", door.intake->options().decode,
+                        tenant, content.over_bound ? &source.series() : nullptr));
     arrival.record->overflowed_items = rewritten.overflowed;
     source.overflowed(rewritten.overflowed);
     return rewritten;

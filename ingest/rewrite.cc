@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "schemas/compression.h"
 #include "schemas/log_groups.h"
 #include "schemas/series_table.h"
 #include "schemas/trace_groups.h"
@@ -85,12 +86,18 @@ void set_tenant(Labels& labels, const TenantLabel& tenant) {
 Result<Rewritten> rewrite_metrics(std::string_view bytes, std::string_view content_type,
                                   std::string_view content_encoding,
                                   const schemas::DecodeLimits& limits, const TenantLabel& tenant,
-                                  SeriesBound& bound) {
+                                  SeriesBound* bound) {
+    if (bound == nullptr && content_type == schemas::kContentRemoteWrite) {
+        VIGIE_TRY_ASSIGN(const auto body,
+                         schemas::decompress(bytes, content_encoding, limits.bytes_max));
+        VIGIE_TRY_ASSIGN(const auto labelled, schemas::add_label(body, tenant.name, tenant.value));
+        return Rewritten{schemas::snap(labelled), schemas::kContentRemoteWrite, "snappy", 0};
+    }
     VIGIE_TRY_ASSIGN(const auto all,
                      schemas::decode_metrics(bytes, content_type, content_encoding, limits));
     MetricsWriter writer(tenant);
     for (const auto& series : all) {
-        if (bound.admit(series.metric, series.labels)) {
+        if (bound == nullptr || bound->admit(series.metric, series.labels)) {
             writer.add(series);
         } else {
             writer.overflow(series);

@@ -9,8 +9,8 @@
 #include "schemas/telemetry.h"
 
 // Bodies that cannot go to the log as they came: those of a tenant, whose label they get, and those
-// with more series than their source may have. They are read whole and written anew, which costs a
-// few times what the usual check does.
+// with more series than their source may have. Remote write 1.0 of a tenant gets a label more in
+// each series; all others are read whole and written anew, which costs many times the usual check.
 namespace vigie::ingest {
 
 // What is written into everything; an empty value changes nothing. Labels of that name that the
@@ -27,13 +27,14 @@ struct Rewritten {
     std::size_t overflowed = 0;         // Points that went to overflow series
 };
 
-// Each as decode_metrics() and its like, with their errors. Of the points of series beyond the
+// Each as decode_metrics() and its like, with their errors. Without a `bound` all series are within
+// it. Of the points of series beyond the
 // bound there is, for each metric, one of METRIC{otel_metric_overflow="true"}: the sum of the
 // newest of each, as OpenTelemetry's SDKs do.
 Result<Rewritten> rewrite_metrics(std::string_view bytes, std::string_view content_type,
                                   std::string_view content_encoding,
                                   const schemas::DecodeLimits& limits, const TenantLabel& tenant,
-                                  SeriesBound& bound);
+                                  SeriesBound* bound);
 Result<Rewritten> rewrite_logs(std::string_view bytes, std::string_view content_type,
                                std::string_view content_encoding,
                                const schemas::DecodeLimits& limits, const TenantLabel& tenant);

@@ -112,7 +112,7 @@ std::optional<double> number_of(std::string_view text) {
     if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
     double value = 0;
     const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, value);
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
     if (parsed.ptr != end || text.empty()) return std::nullopt;
     // Too large for a double; too small is zero.
     if (parsed.ec == std::errc::result_out_of_range) {
@@ -129,7 +129,7 @@ std::optional<EventTime> time_of(std::string_view text, Exposition format) {
     if (format == Exposition::kText) {
         std::int64_t millis = 0;
         const char* const end = text.data() + text.size();
-        const auto parsed = std::from_chars(text.data(), end, millis);
+        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), millis);
         if (parsed.ptr != end || parsed.ec != std::errc{}) return std::nullopt;
         if (millis > kMillisMax || millis < -kMillisMax) return std::nullopt;
         return event_time_from_micros(millis * 1000);

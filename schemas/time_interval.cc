@@ -34,7 +34,7 @@ std::unexpected<Error> wrong(std::string_view text, std::string_view what) {
 std::optional<int> number_of(std::string_view text) {
     int value = 0;
     const char* const end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, value);
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
     if (parsed.ptr != end || parsed.ec != std::errc{} || text.empty()) return std::nullopt;
     return value;
 }

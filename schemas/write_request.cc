@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <snappy.h>
+#include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
 #include "schemas/prometheus.h"
@@ -24,6 +25,67 @@ std::string encode_series(std::string_view metric, Labels labels) {
         label.add_string(1, name);
         label.add_string(2, value);
     }
+    return out;
+}
+
+namespace {
+
+// Where a label belongs: behind those that a series begins with, as decoders read that fastest; at
+// the end when others stand among the samples, so that it is the last in any case.
+std::size_t label_place(std::string_view series) {
+    protozero::pbf_reader fields(series.data(), series.size());
+    std::size_t place = 0;
+    bool only_labels = true;
+    while (fields.next()) {
+        const bool label = fields.tag() == 1;
+        fields.skip();
+        if (label && !only_labels) return series.size();
+        only_labels = label;
+        if (label) place = series.size() - fields.length();
+    }
+    return place;
+}
+
+}  // namespace
+
+Result<std::string> add_label(std::string_view write_request, std::string_view name,
+                              std::string_view value) {
+    std::string label;
+    {
+        pbf_writer out(label);
+        pbf_writer pair(out, 1);
+        pair.add_string(1, name.data(), name.size());
+        pair.add_string(2, value.data(), value.size());
+    }
+    std::string out;
+    out.reserve(write_request.size() + write_request.size() / 4);
+    pbf_writer request(out);
+    try {
+        protozero::pbf_reader fields(write_request.data(), write_request.size());
+        while (fields.next()) {
+            if (fields.wire_type() != protozero::pbf_wire_type::length_delimited) {
+                fields.skip();  // There is none that we know.
+                continue;
+            }
+            const auto tag = fields.tag();
+            const auto view = fields.get_view();
+            const std::string_view series(view.data(), view.size());
+            if (tag != 1) {
+                request.add_message(tag, series.data(), series.size());
+                continue;
+            }
+            const std::size_t place = label_place(series);
+            request.add_bytes_vectored(1, series.substr(0, place), label, series.substr(place));
+        }
+    } catch (const protozero::exception& error) {
+        return fail(ErrorKind::kInvalid, error.what());
+    }
+    return out;
+}
+
+std::string snap(std::string_view bytes) {
+    std::string out;
+    snappy::Compress(bytes.data(), bytes.size(), &out);
     return out;
 }
 
@@ -52,9 +114,7 @@ void WriteRequest::add_stale(std::string_view series, EventTime at) {
 std::string WriteRequest::take() {
     const std::string body = std::exchange(body_, {});
     samples_ = 0;
-    std::string out;
-    snappy::Compress(body.data(), body.size(), &out);
-    return out;
+    return snap(body);
 }
 
 }  // namespace vigie::schemas

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/result.h"
 #include "core/time.h"
 #include "schemas/exposition.h"
 #include "schemas/telemetry.h"
@@ -16,6 +17,14 @@ namespace vigie::schemas {
 // The labels of prometheus.TimeSeries, with the metric as __name__, sorted: equal bytes are the
 // same series. `labels` need not be sorted.
 std::string encode_series(std::string_view metric, Labels labels);
+
+// A prometheus.WriteRequest, without its snappy block, with a label more in each series: behind the
+// labels that are there, so that it wins over one of the same name. The samples are not looked at.
+// kInvalid when it is not protobuf.
+Result<std::string> add_label(std::string_view write_request, std::string_view name,
+                              std::string_view value);
+// Compressed as Content-Encoding "snappy" means it.
+std::string snap(std::string_view bytes);
 
 // A prometheus.WriteRequest piece by piece.
 class WriteRequest {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "core/result.h"
 #include "core/utf8.h"
 #include "schemas/exposition.h"

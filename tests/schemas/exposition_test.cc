@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "schemas/compression.h"
 #include "schemas/write_request.h"
 
 using namespace vigie;
@@ -193,4 +194,30 @@ TEST_CASE("write request: what is written is read back", "[schemas]") {
     REQUIRE(up.size() == 2);
     CHECK(up[0].value == 1);
     CHECK(up[1].stale);
+}
+
+TEST_CASE("write request: a label is added to every series and wins, wherever others stand",
+          "[schemas]") {
+    WriteRequest request;
+    request.add_family("b", ExposedType::kGauge);
+    request.add(encode_series("a", {{"tenant", "forged"}, {"z", "1"}}), 1,
+                event_time_from_micros(1000));
+    request.add(encode_series("b", {}), 2, event_time_from_micros(1000));
+    std::string body = *unsnappy(request.take(), 10'000);
+    // A label behind the sample.
+    const std::string late("\x0a\x0a\x0a\x06tenant\x12\x00", 12);
+    const std::string series = encode_series("c", {}) + std::string("\x12\x02\x10\x01", 4) + late;
+    body += "\x0a" + std::string(1, static_cast<char>(series.size())) + series;
+    const auto labelled = add_label(body, "tenant", "acme");
+    REQUIRE(labelled.has_value());
+    const auto all = decode_metrics(snap(*labelled), kContentRemoteWrite, "snappy", {});
+    REQUIRE(all.has_value());
+    REQUIRE(all->size() == 3);
+    for (const auto& one : *all) {
+        INFO(one.metric);
+        CHECK(label(one.labels, "tenant") == "acme");
+        CHECK(one.points.size() == 1);
+        CHECK((one.kind == MetricKind::kGauge) == (one.metric == "b"));
+    }
+    CHECK_FALSE(add_label("\x0a\x7f", "a", "b").has_value());
 }
