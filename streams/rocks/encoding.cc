@@ -158,7 +158,7 @@ bool worth_packing(std::string_view records) {
     if (records.size() < kPackMin || records.size() > LZ4_MAX_INPUT_SIZE) return false;
     constexpr std::size_t kProbe = 4096;
     if (records.size() < 4 * kProbe) return true;
-    std::array<char, kProbe> out;
+    std::array<char, kProbe> out{};
     // Less than a quarter is not worth an eighth of the time that taking a sample in takes.
     const auto room = static_cast<int>(kProbe - kProbe / 4);
     return LZ4_compress_default(records.data() + records.size() / 2, out.data(),

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include <google/protobuf/arena.h>
+#include <otlp_metrics.pb.h>
 #include <xxhash.h>
 #include <nlohmann/json.hpp>
 
 #include "core/result.h"
-#include "otlp_metrics.pb.h"
 #include "schemas/series.h"
 #include "schemas/series_table.h"
 #include "tests/bench/measure.h"
