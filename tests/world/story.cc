@@ -18,6 +18,8 @@ namespace topics = schemas::topics;
 constexpr int kDeployAt = 20;
 constexpr int kLastSecond = 120;
 constexpr int kLastTries = 10;
+// An incident that was clear before Vigie stopped watching waits for the next repeat of its alert.
+constexpr int kLastHold = 600;
 
 void check_incident(const World& world, Outcome& outcome) {
     const auto& incidents = world.incidents();
@@ -118,7 +120,12 @@ Outcome run_story(std::uint64_t seed, const Hazards& hazards) {
     World& world = shop.world();
     world.settle();
     // What was not sent yet is tried again.
-    for (int t = 0; t < kLastTries; ++t) world.advance();
+    const auto is_open = [&] {
+        return std::ranges::any_of(world.incidents(), [](const auto& each) {
+            return each.second.state == schemas::IncidentState::kVerifying;
+        });
+    };
+    for (int t = 0; t < kLastTries || (t < kLastHold && is_open()); ++t) world.advance();
 
     Outcome outcome;
     outcome.met = world.met();
