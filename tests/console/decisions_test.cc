@@ -92,7 +92,7 @@ TEST_CASE("decisions: what is wrong is 400 with the reason, and nothing is recor
         {R"({"kind":"ack","incident":"inc-1","actor":"ada","value":"x"})", "no 'value'"},
         {R"({"kind":"approve","incident":"inc-1","actor":"ada"})", "'plan' is missing"},
         {R"({"kind":"verdict","incident":"inc-1","actor":"ada","value":"maybe"})",
-         "right or wrong"},
+         "right, wrong, false or known"},
         {R"({"kind":"mode","actor":"ada","value":"yolo"})", "shadow"},
         {R"({"kind":"mode","actor":"ada","value":"shadow","incident":"inc-1"})", "neither"},
         {R"({"kind":"kill","actor":"ada","value":"maybe"})", "on or off"},

@@ -16,7 +16,7 @@ namespace {
 
 namespace topics = schemas::topics;
 constexpr int kDeployAt = 20;
-constexpr int kLastSecond = 120;
+constexpr int kLastSecond = 140;
 constexpr int kLastTries = 10;
 
 void check_incident(const World& world, Outcome& outcome) {
