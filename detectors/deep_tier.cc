@@ -178,8 +178,11 @@ void DeepTier::follow(Entry& entry, EventTime at, double value, bool light_fires
     if (!entry.episode.firing()) {
         // Back after silence: over when it is calm, told anew when it is odd.
         out.again = entry.episode.silent();
-        const bool odd =
-            !light_fires && !resting && (out.score >= 1 || (out.alarm && entry.peak == 0));
+        // A single wild value makes the way back odd, too: that is no second row.
+        const bool returned =
+            entry.peak > 0 && entry.outside && value >= entry.lower && value <= entry.upper;
+        const bool odd = !light_fires && !resting && !returned &&
+                         (out.score >= 1 || (out.alarm && entry.peak == 0));
         if (!odd) {
             entry.peak = 0;
         } else if (entry.peak == 0) {
@@ -189,6 +192,7 @@ void DeepTier::follow(Entry& entry, EventTime at, double value, bool light_fires
             }
             entry.peak = std::max(out.rarity, 1e-9);
             entry.alarmed = out.alarm;
+            entry.outside = value < entry.lower || value > entry.upper;
         } else {
             entry.peak = std::max(entry.peak, out.rarity);
             entry.alarmed = entry.alarmed || out.alarm;
@@ -270,6 +274,7 @@ void DeepTier::save(Encoder& out) const {
             out.f64(value);
         }
         out.flag(entry.alarmed);
+        out.flag(entry.outside);
         out.u64(entry.rest);
         out.u64(entry.rows);
         entry.sums.save(out);
@@ -298,6 +303,7 @@ void DeepTier::load(Decoder& in) {
             *value = in.f64();
         }
         entry.alarmed = in.flag();
+        entry.outside = in.flag();
         const std::uint64_t rest = in.u64();
         if (rest > kRestRows) in.set_failed();
         entry.rest = static_cast<std::uint8_t>(rest & 0xffU);

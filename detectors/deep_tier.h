@@ -127,6 +127,7 @@ private:
         double upper = 0;
         double peak = 0;        // Rarest of the odd rows before an alarm; 0: none.
         std::uint8_t rest = 0;  // Rows that are not judged.
+        bool outside = false;   // The first of them was beyond its band.
         bool alarmed = false;   // One of them was an alarm of the series.
         std::size_t bytes = 0;  // Of memory, as counted in bytes_.
     };

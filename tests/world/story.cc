@@ -16,8 +16,18 @@ namespace {
 
 namespace topics = schemas::topics;
 constexpr int kDeployAt = 20;
-constexpr int kLastSecond = 140;
+constexpr int kLastSecond = 120;
 constexpr int kLastTries = 10;
+constexpr int kCalmSecondsMax = 300;
+
+// Nothing more is to come: the story has an end.
+bool is_over(const World& world) {
+    const auto& incidents = world.incidents();
+    return std::ranges::all_of(incidents, [](const auto& each) {
+        return each.second.state == schemas::IncidentState::kResolved ||
+               each.second.state == schemas::IncidentState::kEscalated;
+    });
+}
 
 void check_incident(const World& world, Outcome& outcome) {
     const auto& incidents = world.incidents();
@@ -117,6 +127,8 @@ Outcome run_story(std::uint64_t seed, const Hazards& hazards) {
     }
     World& world = shop.world();
     world.settle();
+    // A clock that was ahead shortly before the end: events wait until the others have caught up.
+    for (int t = 0; t < kCalmSecondsMax && !is_over(world); ++t) shop.second();
     // What was not sent yet is tried again.
     for (int t = 0; t < kLastTries; ++t) world.advance();
 
