@@ -12,6 +12,8 @@ namespace {
 constexpr double kDaySeconds = 86'400;
 constexpr std::chrono::hours kStayMin{1};
 constexpr std::size_t kOddPart = 10;   // One place in so many is kept for series that are odd.
+constexpr std::uint8_t kRestRows = 3;  // Not judged after a gap or a restart,
+constexpr double kGapSteps = 3;        // which is so long.
 constexpr std::uint32_t kOddRows = 2;  // In a row, at least one of them an alarm of the series.
 constexpr double kCalmScore = 0.5;     // A row below it, inside the band, is calm.
 constexpr double kDecadesBeyond = 2;   // How far beyond what it has seen a series can claim.
@@ -142,6 +144,7 @@ DeepJudgement DeepTier::observe(std::string_view key, EventTime at, double value
     now_ = std::max(now_, at);
     if (entry.rows > 0) {
         const double seconds = std::max(seconds_of(at - entry.last_at), 1e-3);
+        if (entry.rows > 1 && seconds > kGapSteps * entry.step_seconds) entry.rest = kRestRows;
         entry.step_seconds += (seconds - entry.step_seconds) / std::min(entry.rows, 50U);
     }
     entry.last_at = std::max(entry.last_at, at);
@@ -170,10 +173,16 @@ DeepJudgement DeepTier::observe(std::string_view key, EventTime at, double value
 void DeepTier::follow(Entry& entry, EventTime at, double value, bool light_fires,
                       DeepJudgement& out) {
     using Sight = Episode::Sight;
+    const bool resting = entry.rest > 0;
+    if (resting) --entry.rest;
     if (!entry.episode.firing()) {
         // Back after silence: over when it is calm, told anew when it is odd.
         out.again = entry.episode.silent();
-        const bool odd = !light_fires && (out.score >= 1 || (out.alarm && entry.peak == 0));
+        // A single wild value makes the way back odd, too: that is no second row.
+        const bool returned =
+            entry.peak > 0 && entry.outside && value >= entry.lower && value <= entry.upper;
+        const bool odd = !light_fires && !resting && !returned &&
+                         (out.score >= 1 || (out.alarm && entry.peak == 0));
         if (!odd) {
             entry.peak = 0;
         } else if (entry.peak == 0) {
@@ -183,6 +192,7 @@ void DeepTier::follow(Entry& entry, EventTime at, double value, bool light_fires
             }
             entry.peak = std::max(out.rarity, 1e-9);
             entry.alarmed = out.alarm;
+            entry.outside = value < entry.lower || value > entry.upper;
         } else {
             entry.peak = std::max(entry.peak, out.rarity);
             entry.alarmed = entry.alarmed || out.alarm;
@@ -223,6 +233,7 @@ const Episode* DeepTier::episode(std::string_view key) const {
 void DeepTier::forget_row(std::string_view key) {
     if (const auto found = entries_.find(key); found != entries_.end()) {
         found->second.episode.forget_row();
+        found->second.rest = kRestRows;
     }
 }
 
@@ -263,6 +274,8 @@ void DeepTier::save(Encoder& out) const {
             out.f64(value);
         }
         out.flag(entry.alarmed);
+        out.flag(entry.outside);
+        out.u64(entry.rest);
         out.u64(entry.rows);
         entry.sums.save(out);
         entry.series.save(out);
@@ -290,6 +303,10 @@ void DeepTier::load(Decoder& in) {
             *value = in.f64();
         }
         entry.alarmed = in.flag();
+        entry.outside = in.flag();
+        const std::uint64_t rest = in.u64();
+        if (rest > kRestRows) in.set_failed();
+        entry.rest = static_cast<std::uint8_t>(rest & 0xffU);
         const std::uint64_t rows = in.u64();
         if (!(entry.step_seconds >= 0) || rows > std::numeric_limits<std::uint32_t>::max()) {
             in.set_failed();

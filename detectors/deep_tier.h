@@ -93,7 +93,7 @@ public:
     void retract(std::string_view key);
     const Episode* episode(std::string_view key) const;  // nullptr: no place.
 
-    void forget_row(std::string_view key);  // After a gap.
+    void forget_row(std::string_view key);  // After a gap or a counter's reset: the next rows rest.
     void forget(std::string_view key);      // The series is gone, or is another.
     // Series of which nothing came for `end_after` while an alarm fired fall silent; their keys
     // are returned. Those that have no claim to a place any more lose it, unless an alarm of theirs
@@ -126,6 +126,8 @@ private:
         double lower = 0;  // The band when the alarm that fires began.
         double upper = 0;
         double peak = 0;        // Rarest of the odd rows before an alarm; 0: none.
+        std::uint8_t rest = 0;  // Rows that are not judged.
+        bool outside = false;   // The first of them was beyond its band.
         bool alarmed = false;   // One of them was an alarm of the series.
         std::size_t bytes = 0;  // Of memory, as counted in bytes_.
     };

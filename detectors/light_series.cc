@@ -18,7 +18,7 @@ constexpr double kTailFactor = 1.1;
 constexpr double kRareness = 2.302585092994046;  // ln 10: from one in a hundred to a thousand.
 constexpr double kCalmFactor = 0.6;
 // Two rows in a row: what they agree on may be smaller, but their own tail reaches further.
-constexpr double kPairShare = 0.6;
+constexpr double kPairShare = 0.57;
 // In excesses above the 99 % quantile of pairs: where that is as for normal noise, or larger.
 constexpr double kPairRareness = 6;
 constexpr double kPairRarenessMax = 14;

@@ -428,6 +428,7 @@ private:
         series.decreases += point.value < before ? 1 : 0;
         double value = point.value;
         // A counter that went down was reset: it has counted from zero since.
+        if (series.counter && value < before) tiers_->forget_row(key, series.tier);
         if (series.counter) value = (value < before ? value : value - before) / seconds;
         judge(key, series, point.at, value, seconds, out);
         if (!series.settled && series.points >= kSettlePoints) settle(key, series);

@@ -138,6 +138,7 @@ std::unique_ptr<Detector> make_metrics() {
     options.warmup_points = 20;
     options.warmup_span = 15s;
     options.series_max = 10;  // Of 12.
+    options.deep.series_max = 2;
     options.adapt_after = 40s;
     options.end_after = 60s;
     options.idle_after = 100s;

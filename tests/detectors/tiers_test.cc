@@ -203,6 +203,45 @@ TEST_CASE("tiers: a deep series that falls silent says so, and how it came back"
     CHECK(said(out.anomalies) == "firing silent calm");
 }
 
+TEST_CASE("tiers: a restart of what is counted is no alarm", "[detectors]") {
+    MetricsOptions options;
+    options.threshold = 1000;  // The deep detector alone.
+    auto detector = *make_metrics_detector(options);
+    Rng rng(12);
+    Findings out;
+    double total = 0;
+    for (int row = 0; row < 6000; ++row) {
+        if (row % 1500 < 6 && row > 0) {
+            total = 0;
+            continue;
+        }
+        total += std::floor(100 + 3 * normal(rng));
+        const double now = 60.0 * row;
+        const std::vector<schemas::TimeSeries> batch{
+            series("requests_total", {{"service", "shop"}}, at(now), total)};
+        detector->observe(batch, out);
+        detector->advance(at(now), out);
+    }
+    CHECK(event_count(*detector, "promoted") == 1);
+    CHECK(out.anomalies.empty());
+}
+
+TEST_CASE("tiers: a single wild row and the way back from it are no alarm", "[detectors]") {
+    MetricsOptions options;
+    options.threshold = 1000;  // The deep detector alone.
+    auto detector = *make_metrics_detector(options);
+    Rng rng(13);
+    Findings out;
+    for (int row = 0; row < 6000; ++row) {
+        const double now = 60.0 * row;
+        const double value = 100 + 3 * normal(rng) - (row > 1500 && row % 700 == 0 ? 50 : 0);
+        const std::vector<schemas::TimeSeries> batch{of("latency_seconds", "shop", now, value)};
+        detector->observe(batch, out);
+        detector->advance(at(now), out);
+    }
+    CHECK(out.anomalies.empty());
+}
+
 TEST_CASE("tiers: metrics that part company are told together, though each is usual",
           "[detectors]") {
     for (const bool broken : {false, true}) {

@@ -18,8 +18,16 @@ namespace topics = schemas::topics;
 constexpr int kDeployAt = 20;
 constexpr int kLastSecond = 120;
 constexpr int kLastTries = 10;
-// An incident that was clear before Vigie stopped watching waits for the next repeat of its alert.
-constexpr int kLastHold = 600;
+constexpr int kCalmSecondsMax = 300;
+
+// Nothing more is to come: the story has an end.
+bool is_over(const World& world) {
+    const auto& incidents = world.incidents();
+    return std::ranges::all_of(incidents, [](const auto& each) {
+        return each.second.state == schemas::IncidentState::kResolved ||
+               each.second.state == schemas::IncidentState::kEscalated;
+    });
+}
 
 void check_incident(const World& world, Outcome& outcome) {
     const auto& incidents = world.incidents();
@@ -119,13 +127,10 @@ Outcome run_story(std::uint64_t seed, const Hazards& hazards) {
     }
     World& world = shop.world();
     world.settle();
+    // A clock that was ahead shortly before the end: events wait until the others have caught up.
+    for (int t = 0; t < kCalmSecondsMax && !is_over(world); ++t) shop.second();
     // What was not sent yet is tried again.
-    const auto is_open = [&] {
-        return std::ranges::any_of(world.incidents(), [](const auto& each) {
-            return each.second.state == schemas::IncidentState::kVerifying;
-        });
-    };
-    for (int t = 0; t < kLastTries || (t < kLastHold && is_open()); ++t) world.advance();
+    for (int t = 0; t < kLastTries; ++t) world.advance();
 
     Outcome outcome;
     outcome.met = world.met();
