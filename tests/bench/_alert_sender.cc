@@ -3,7 +3,7 @@
 // for nobody.
 //
 // usage: alert_sender PORT CONNECTIONS ALERTS_PER_REQUEST REQUESTS [RATE ACCEPTED_FILE SECONDS]
-// REQUESTS 0 with a RATE: for so many seconds. Prints
+// REQUESTS 0: for so many seconds. Prints
 // {"ok":…,"busy":…,"failed":…,"seconds":…}.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -132,8 +132,8 @@ void work(const Plan& plan, Counts& counts, SteadyClock::time_point begin) {
                             std::chrono::duration<double>(static_cast<double>(number) / plan.rate));
             if (plan.requests == 0 && at > end) break;
             std::this_thread::sleep_until(at);
-            if (plan.requests == 0 && SteadyClock::now() > end) break;
         }
+        if (plan.requests == 0 && SteadyClock::now() > end) break;
         if (fd < 0) fd = connect_to(plan.port);
         const int status = fd < 0 ? 0 : post(fd, body_of(plan, number));
         if (status == 200) {
