@@ -115,6 +115,8 @@ function renderHead(incident) {
       canAck ? decideButton("ack", "Acknowledge", { title: "Acknowledge the incident", text: "You become its owner.", confirm: "Acknowledge" }) : null,
       over ? decideButton("right", "The cause was right", { kind: "verdict", value: "right", title: "The diagnosis was right", text: "The verdict calibrates the confidence.", confirm: "Record verdict" }) : null,
       over ? decideButton("wrong", "The cause was wrong", { kind: "verdict", value: "wrong", title: "The diagnosis was wrong", text: "The verdict calibrates the confidence.", confirm: "Record verdict" }) : null,
+      over ? decideButton("false", "It was a false alarm", { kind: "verdict", value: "false", title: "It was a false alarm", text: "Nothing was wrong. The detectors ask for more before they say this again.", confirm: "Record verdict" }) : null,
+      over ? decideButton("known", "It is known", { kind: "verdict", value: "known", title: "It is known, and not worth an alarm", text: "It happened. For thirty days the detectors raise it only when it is far worse.", confirm: "Record verdict" }) : null,
       incident.postmortem ? el("a", { href: `#/incidents/${encodeURIComponent(incident.id)}/postmortem`, "data-key": "postmortem" }, "Read the post-mortem") : null));
 }
 

@@ -305,6 +305,15 @@ class ConsolePage(unittest.TestCase):
         self.wait(lambda: "ada" in (self.browser.text(".facts") or ""), "the owner is shown")
         self.assertIsNone(self.browser.text("#button-ack"))
 
+    def test_a_resolved_incident_can_be_called_a_false_alarm_or_known(self):
+        for button, said in (("false", "false"), ("known", "known")):
+            self.show("inc-000000000003")
+            self.browser.click(f"#button-{button}")
+            self.browser.type("#decide-actor", "ada")
+            self.browser.click("#decide-confirm")
+            self.wait(lambda said=said: f"verdict {said} by ada" in (self.browser.text(".timeline") or ""),
+                      f"the verdict {said} is in the timeline")
+
     def test_a_plan_replaced_meanwhile_is_not_approved(self):
         self.show("inc-000000000001")
         self.browser.click("#button-approve")

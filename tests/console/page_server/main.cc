@@ -46,7 +46,9 @@ void obey(streams::Bus& bus, const console::Views& views, const streams::Record&
     }
     incident.owner = decision.actor;
     incident.timeline.push_back({event->meta.time, "decision",
-                                 std::string(to_string(decision.kind)) + " by " + decision.actor +
+                                 std::string(to_string(decision.kind)) +
+                                     (decision.value.empty() ? "" : " " + decision.value) + " by " +
+                                     decision.actor +
                                      (decision.reason.empty() ? "" : ": " + decision.reason),
                                  event->meta.id.value});
     append(bus, samples::incident_message(incident));
