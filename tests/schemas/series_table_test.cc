@@ -204,13 +204,14 @@ TEST_CASE("decode samples: JSON of senders is read without a tree, and to the sa
     const auto body = read_payload("otlp_http_json-0003.body");
     SeriesTable table({});
     DecodedSamples usual;
-    detail::Budget budget(kLimits);
-    detail::SampleSink sink(budget, table, usual);
+    vigie::schemas::detail::Budget budget(kLimits);
+    vigie::schemas::detail::SampleSink sink(budget, table, usual);
     int others = 0;
-    CHECK(detail::read_usual_json_metrics(body, budget, sink, [&](auto text, const auto&) {
-        ++others;
-        return text.starts_with('{') && text.ends_with('}');
-    }));
+    CHECK(vigie::schemas::detail::read_usual_json_metrics(
+        body, budget, sink, [&](auto text, const auto&) {
+            ++others;
+            return text.starts_with('{') && text.ends_with('}');
+        }));
     CHECK(others == 2);  // A histogram and an exponential one
     CHECK(usual.samples.size() == 3);
     for (const char* odd :
@@ -218,8 +219,8 @@ TEST_CASE("decode samples: JSON of senders is read without a tree, and to the sa
           R"({"resourceMetrics":[],"resourceMetrics":[]})", R"({"resourceMetrics":[]} x)",
           R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":""}]}]}]})"}) {
         INFO(odd);
-        CHECK(!detail::read_usual_json_metrics(odd, budget, sink,
-                                               [](auto, const auto&) { return true; }));
+        CHECK(!vigie::schemas::detail::read_usual_json_metrics(
+            odd, budget, sink, [](auto, const auto&) { return true; }));
     }
     // A field that comes late, and names with escapes, are read alike.
     DecodedSamples out;
