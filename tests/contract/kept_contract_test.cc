@@ -70,7 +70,7 @@ CONTRACT("bus: retention by size forgets the oldest, keeps the newest, and tells
     CHECK(range.end >= 310);
 
     const auto kept = records_on(harness.bus(), "in");
-    REQUIRE(kept.size() >= 70);  // 10,000 bytes of records of 129, 142 with Kafka's framing.
+    REQUIRE(kept.size() >= 50);  // 10,000 bytes of records of 129, about 165 as batches of Kafka.
     CHECK(kept.front().offset >= range.begin);
     for (std::size_t i = 0; i < kept.size(); ++i) {
         const auto number = std::to_string(310 - kept.size() + i);

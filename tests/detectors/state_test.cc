@@ -91,8 +91,10 @@ std::vector<Step> span_steps(std::uint64_t seed) {
         for (std::uint64_t i = poisson(rng, 20); i > 0; --i) {
             const std::string service = "s" + std::to_string(rng.below(4));
             const auto kind = rng.chance(500) ? SpanKind::kServer : SpanKind::kClient;
-            schemas::Span each = span(service, kind, odd_time(rng, s), 0, rng.chance(bad ? 400 : 5),
-                                      std::to_string(++id));
+            // One after the other: every compiler must draw them in this order.
+            const bool is_error = rng.chance(bad ? 400 : 5);
+            const EventTime began = odd_time(rng, s);
+            schemas::Span each = span(service, kind, began, 0, is_error, std::to_string(++id));
             if (plausible(each.end)) {
                 each.start = each.end - std::chrono::milliseconds(bad ? 900 : 20 + rng.below(10));
             }
