@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kIdBytesMax = 64;
 constexpr Offset kAround = 64;       // Records looked at on both sides of where it should be
-constexpr std::size_t kGlance = 64;  // Records looked at for one that has an id
+constexpr std::size_t kScan = 1000;  // Records of one call of the bus
 constexpr std::size_t kOffsetsMax = 100;
 
 std::string_view id_of(std::span<const std::pair<std::string_view, std::string_view>> headers) {
@@ -37,15 +37,36 @@ bool is_id(std::string_view id) {
     return id.size() == 28 && id.starts_with("req-") && std::ranges::all_of(id, plain);
 }
 
-// The first id at or behind an offset; "" when there is none near.
-Result<std::string> glance(const streams::Bus& bus, const streams::Partition& partition,
-                           Offset from) {
-    std::string found;
-    VIGIE_TRY(bus.scan(partition, from, {kGlance, std::chrono::milliseconds{0}},
-                       [&](const streams::RecordView& record) {
-                           found = id_of(record.headers);
-                           return found.empty();
-                       }));
+// The records in [from, to), until `visit` says false.
+Status walk(const streams::Bus& bus, const streams::Partition& partition, Offset from, Offset to,
+            const streams::Bus::Visitor& visit) {
+    bool more = true;
+    while (more && from < to) {
+        const Offset begin = from;
+        VIGIE_TRY(bus.scan(partition, begin, {kScan, std::chrono::milliseconds{0}},
+                           [&](const streams::RecordView& record) {
+                               from = record.offset + 1;
+                               more = record.offset < to && visit(record);
+                               return more;
+                           }));
+        if (from == begin) return {};
+    }
+    return {};
+}
+
+struct Found {
+    Offset offset = 0;
+    std::string id;  // "" when there is none.
+};
+
+// The first id in [from, to). There may be many records without one: a tick has none.
+Result<Found> first_id(const streams::Bus& bus, const streams::Partition& partition, Offset from,
+                       Offset to) {
+    Found found;
+    VIGIE_TRY(walk(bus, partition, from, to, [&](const streams::RecordView& record) {
+        found = {record.offset, std::string(id_of(record.headers))};
+        return found.id.empty();
+    }));
     return found;
 }
 
@@ -83,23 +104,28 @@ Result<std::vector<Offset>> find_request(const streams::Bus& bus,
     VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
     Offset low = range.begin;
     Offset high = range.end;
+    Offset last = range.end;  // The lowest seen that has this id or a later one
     while (high - low > kAround) {
         const Offset middle = low + (high - low) / 2;
-        VIGIE_TRY_ASSIGN(const std::string there, glance(bus, partition, middle));
-        if (!there.empty() && there < id) {
-            low = middle;
-        } else {
-            high = middle;
+        VIGIE_TRY_ASSIGN(const Found there, first_id(bus, partition, middle, high));
+        if (!there.id.empty() && there.id < id) {
+            low = there.offset;
+            continue;
         }
+        if (!there.id.empty()) last = there.offset;
+        high = middle;
     }
+    // Requests that arrived together may stand in another order, and one may have many records.
     std::vector<Offset> found;
-    const Offset from = std::max(range.begin, low - kAround);
-    const auto count = static_cast<std::size_t>(high - from + kAround);
-    VIGIE_TRY(bus.scan(partition, from, {count, std::chrono::milliseconds{0}},
-                       [&](const streams::RecordView& record) {
-                           if (id_of(record.headers) == id) found.push_back(record.offset);
-                           return found.size() < kOffsetsMax;
-                       }));
+    Offset until = last + kAround;
+    VIGIE_TRY(walk(bus, partition, std::max(range.begin, low - kAround), range.end,
+                   [&](const streams::RecordView& record) {
+                       if (id_of(record.headers) == id) {
+                           found.push_back(record.offset);
+                           until = std::max(until, record.offset + kAround);
+                       }
+                       return record.offset < until && found.size() < kOffsetsMax;
+                   }));
     return found;
 }
 

@@ -118,6 +118,37 @@ TEST_CASE("requests: memory is bounded, and what was forgotten is found on the l
     CHECK(json["outcome"] == "refused");
 }
 
+TEST_CASE("requests: records far apart are found among ticks, which have no id", "[ingest]") {
+    Receivers::Options options;
+    options.intake.requests_remembered = 1;
+    Fixture fixture(options);
+    streams::Offset end = 0;
+    const auto ticks = [&](std::size_t count) {
+        const streams::Message tick{std::string(topics::kLogs), "tick", "", {}, {}};
+        REQUIRE(streams::append_and_wait(fixture.bus, std::vector(count, tick)));
+        end += static_cast<streams::Offset>(count);
+    };
+    std::vector<std::pair<std::string, streams::Offset>> sent;
+    for (const std::size_t before : {500U, 0U, 65U, 1100U, 3U, 500U, 2500U}) {
+        ticks(before);
+        fixture.clock.advance(1s);
+        sent.emplace_back(send(fixture).header("x-request-id"), end++);
+    }
+    ticks(500);
+    fixture.clock.advance(1s);
+    send(fixture);  // Only this one is in memory.
+    for (const auto& [id, offset] : sent) {
+        INFO(offset);
+        const auto json = explain(fixture, id);
+        REQUIRE(json["records"].size() == 1);
+        CHECK(json["records"][0]["offset"] == offset);
+    }
+    // An id that sorts between two that are there.
+    auto other = sent[3].first;
+    other.back() = other.back() == 'f' ? 'e' : 'f';
+    explain(fixture, other, 404);
+}
+
 TEST_CASE("requests: overload and every receiver's answer carry an id", "[ingest]") {
     Fixture fixture;
     fixture.bus.set_faults({.disk_full = 1000});
