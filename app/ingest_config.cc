@@ -198,9 +198,8 @@ bool is_label(std::string_view name) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
     };
     return !name.empty() && name.size() <= kLabelBytesMax && first(name.front()) &&
-           std::ranges::all_of(name, [&](char c) {
-               return first(c) || (c >= '0' && c <= '9') || c == '.';
-           });
+           std::ranges::all_of(
+               name, [&](char c) { return first(c) || (c >= '0' && c <= '9') || c == '.'; });
 }
 
 ingest::SourceOptions read_source(Section& section) {

@@ -194,7 +194,8 @@ ingest:
         {"ingest: {sources: [{name: a, tenant: ''}]}",
          "v.yaml:1:30: ingest.sources[0].tenant: must have 1 to 128 bytes"},
         {"ingest: {sources: [{name: a}, {name: b, token_file: /nowhere/token}]}",
-         "v.yaml:1:41: ingest.sources[1].token_file: /nowhere/token: no such file"},
+         "v.yaml:1:41: ingest.sources[1].token_file: cannot read '/nowhere/token': No "
+         "such file or directory"},
     };
     for (const auto& [text, complaint] : cases) {
         INFO(text);

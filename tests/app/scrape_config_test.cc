@@ -128,10 +128,9 @@ TEST_CASE("scrape config: a broken file of targets is a warning, not a mistake",
     const vigie::TempFolder folder;
     REQUIRE(vigie::app::write_file(folder.path() + "/good.yaml", "- targets: [a]\n"));
     REQUIRE(vigie::app::write_file(folder.path() + "/bad.yaml", "- targets: [a\n"));
-    const auto config =
-        parse_config("scrape_configs: [{job_name: a, file_sd_configs: [{files: ['" +
-                         folder.path() + "/*.yaml', /nowhere.json]}]}]",
-                     "v.yaml", {});
+    const auto config = parse_config("scrape_configs: [{job_name: a, file_sd_configs: [{files: ['" +
+                                         folder.path() + "/*.yaml', /nowhere.json]}]}]",
+                                     "v.yaml", {});
     REQUIRE(config);
     const auto warnings = vigie::app::warnings_of(config->scrape);
     REQUIRE(warnings.size() == 1);

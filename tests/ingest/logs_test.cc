@@ -167,8 +167,7 @@ TEST_CASE("JSON lines: known names are understood, the rest are attributes", "[i
     CHECK(fixture.post("/api/v1/logs", "\n\n", {}).status == 204);
 }
 
-TEST_CASE("log lines: a content type that is not taken is named, with those that are",
-          "[ingest]") {
+TEST_CASE("log lines: a content type that is not taken is named, with those that are", "[ingest]") {
     Fixture fixture;
     const Labels form{{"content-type", "application/x-www-form-urlencoded; charset=utf-8"}};
     const auto lines = fixture.post("/api/v1/logs", "{}", form);
