@@ -1,6 +1,8 @@
 #include "ingest/requests.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,6 +22,8 @@ namespace {
 constexpr std::size_t kIdBytesMax = 64;
 constexpr Offset kAround = 64;       // Records looked at on both sides of where it should be
 constexpr std::size_t kScan = 1000;  // Records of one call of the bus
+// A request that came before a tick may be on the log behind it, by less than this.
+constexpr std::chrono::seconds kUnderWayMax{60};
 constexpr std::size_t kOffsetsMax = 100;
 
 std::string_view id_of(std::span<const std::pair<std::string_view, std::string_view>> headers) {
@@ -54,20 +58,51 @@ Status walk(const streams::Bus& bus, const streams::Partition& partition, Offset
     return {};
 }
 
-struct Found {
-    Offset offset = 0;
-    std::string id;  // "" when there is none.
+// What is looked for.
+struct Wanted {
+    std::string_view id;
+    std::optional<EventTime> at;  // When it came, as its id says
 };
 
-// The first id in [from, to). There may be many records without one: a tick has none.
-Result<Found> first_id(const streams::Bus& bus, const streams::Partition& partition, Offset from,
-                       Offset to) {
-    Found found;
+Wanted wanted(std::string_view id) {
+    constexpr std::size_t kFrom = 4;
+    constexpr std::size_t kDigits = 12;
+    if (id.size() < kFrom + kDigits) return {id, {}};
+    std::int64_t millis = 0;
+    const auto digits = id.substr(kFrom, kDigits);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), millis, 16);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return {id, {}};
+    return {id, to_event_time(WallTime{std::chrono::milliseconds{millis}})};
+}
+
+// Whether a record was written before what is wanted; nullopt when it does not say. Ids begin with
+// the time of the wall clock, and ticks, of which a quiet partition has many, carry it.
+std::optional<bool> is_before(const streams::RecordView& record, const Wanted& what) {
+    if (const auto id = id_of(record.headers); !id.empty()) return id < what.id;
+    const bool tick = std::ranges::any_of(record.headers, [](const auto& header) {
+        return header.first == topics::kHeaderKind && header.second == topics::kKindTick;
+    });
+    if (!tick || !what.at) return std::nullopt;
+    if (record.event_time < *what.at) return true;
+    if (record.event_time >= *what.at + kUnderWayMax) return false;
+    return std::nullopt;
+}
+
+struct Place {
+    Offset offset = 0;
+    std::optional<bool> before;  // nullopt: no record says
+};
+
+// The first record in [from, to) that says whether it was before.
+Result<Place> first_that_says(const streams::Bus& bus, const streams::Partition& partition,
+                              Offset from, Offset to, const Wanted& what) {
+    Place place;
     VIGIE_TRY(walk(bus, partition, from, to, [&](const streams::RecordView& record) {
-        found = {record.offset, std::string(id_of(record.headers))};
-        return found.id.empty();
+        place = {record.offset, is_before(record, what)};
+        return !place.before;
     }));
-    return found;
+    return place;
 }
 
 }  // namespace
@@ -104,15 +139,16 @@ Result<std::vector<Offset>> find_request(const streams::Bus& bus,
     VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
     Offset low = range.begin;
     Offset high = range.end;
-    Offset last = range.end;  // The lowest seen that has this id or a later one
+    Offset last = range.end;  // The lowest seen that has this id or was written later
+    const Wanted what = wanted(id);
     while (high - low > kAround) {
         const Offset middle = low + (high - low) / 2;
-        VIGIE_TRY_ASSIGN(const Found there, first_id(bus, partition, middle, high));
-        if (!there.id.empty() && there.id < id) {
+        VIGIE_TRY_ASSIGN(const Place there, first_that_says(bus, partition, middle, high, what));
+        if (there.before.value_or(false)) {
             low = there.offset;
             continue;
         }
-        if (!there.id.empty()) last = there.offset;
+        if (there.before) last = there.offset;
         high = middle;
     }
     // Requests that arrived together may stand in another order, and one may have many records.

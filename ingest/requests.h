@@ -69,15 +69,15 @@ private:
     std::size_t next_ = 0;
 };
 
-// Where on a partition the records of a request are. As ids ascend, few records that have one are
-// looked at, but every tick among them; records that overtook others by more than some dozens of
-// places are not found.
+// Where on a partition the records of a request are. Ids ascend, and so do the times of ticks, so
+// that few records are looked at; records that overtook others by more than some dozens of places,
+// or became durable more than a minute after the request came, may not be found.
 Result<std::vector<streams::Offset>> find_request(const streams::Bus& bus,
                                                   const streams::Partition& partition,
                                                   std::string_view id);
 
-// GET /api/v1/ingest/requests/{id}: what is known of it, in JSON; 404 when nothing is. Reads
-// the log on the calling thread, mostly ticks, for one request at a time; others get 503.
+// GET /api/v1/ingest/requests/{id}: what is known of it, in JSON; 404 when nothing is. Reads a few
+// hundred records of the log on the calling thread, for one request at a time; others get 503.
 void explain_request(RequestLog& requests, const streams::Bus& bus, const http::Request& request,
                      const http::Respond& respond);
 
