@@ -119,9 +119,10 @@ void add_readers(CLI::App& app, Arguments& arguments) {
         ->expected(1, 2);
     explain.callback([&arguments] {
         const auto& words = arguments.words;
-        if (words.size() == 2 && words.front() != "ingest") {
+        if ((words.size() == 2) != (words.front() == "ingest")) {
             arguments.run = [] {
-                fmt::print(stderr, "vigie: explain: two words are 'ingest' and a request's id\n");
+                fmt::print(stderr,
+                           "vigie: explain: takes an id, or 'ingest' and the id of a request\n");
                 return 2;
             };
             return;

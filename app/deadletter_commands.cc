@@ -39,6 +39,7 @@ Status list(const LogCommand& command) {
         {"OFFSET", "TIME", "REFUSED BY", "ORIGIN", "BYTES", "REASON"}};
     Json all = Json::array();
     std::size_t left = command.records_max;
+    streams::Offset next = 0;
     VIGIE_TRY(for_each_record(
         access->bus(), kLetters, command.from.value_or(0),
         [&](const streams::Record& record) -> Result<bool> {
@@ -55,12 +56,19 @@ Status list(const LogCommand& command) {
                            {"origin", text_of(letter, topics::kHeaderOrigin)},
                            {"bytes", letter.value.size()},
                            {"reason", text_of(letter, topics::kHeaderReason)}});
+            next = record.offset + 1;
             return --left > 0;
         }));
     if (command.format != Format::kTable) {
         std::cout << formatted(all, command.format);
     } else {
         std::cout << (rows.size() == 1 ? "no dead letters\n" : table(rows));
+    }
+    std::cout.flush();
+    VIGIE_TRY_ASSIGN(const auto range, access->bus().range(kLetters));
+    if (left == 0 && next < range.end) {
+        fmt::print(stderr, "vigie: {} more follow: --from {}, or a larger --max\n",
+                   range.end - next, next);
     }
     return {};
 }
@@ -161,7 +169,8 @@ Status retry(const LogCommand& command) {
             return true;
         }));
     if (kept == 0) return {};
-    return fail(ErrorKind::kInvalid, fmt::format("{} dead letters cannot be put back", kept));
+    return fail(ErrorKind::kInvalid, fmt::format("{} dead {} cannot be put back", kept,
+                                                 kept == 1 ? "letter" : "letters"));
 }
 
 }  // namespace

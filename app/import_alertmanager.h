@@ -18,7 +18,9 @@ struct Imported {
 // notify.time_intervals. kInvalid for what is not YAML or not an Alertmanager's configuration.
 // Vigie tells its channels of incidents, not of alerts, and inhibits by its own correlation, so
 // inhibit rules and matchers on labels other than severity and service are refused, as are times
-// that are not UTC and active_time_intervals, each with its line. `file` is what the lines call it.
+// that are not UTC and active_time_intervals, each with its line. Every key that nothing is made of
+// has a line among the notes or the refusals; what `yaml` says is taken by parse_config, as far as
+// the files that it names are there. `file` is what the lines call it.
 Result<Imported> import_alertmanager(const std::string& text, const std::string& file);
 
 }  // namespace vigie::app

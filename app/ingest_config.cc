@@ -15,6 +15,7 @@ namespace vigie::app {
 namespace {
 
 constexpr std::size_t kTenantBytesMax = 128;
+constexpr std::size_t kLabelBytesMax = 64;
 constexpr std::size_t kBodyBytesMax = 7 * 1024 * 1024;  // streams::kMessageBytesMax less its frame
 
 // One secret, or two while it is being changed.
@@ -191,14 +192,24 @@ void read_kubernetes(Section& section, ingest::KubernetesWatch::Options& options
     options.timeout = section.duration("timeout", options.timeout, std::chrono::milliseconds{100});
 }
 
+// As a resource's attribute, or as a label of Prometheus.
+bool is_label(std::string_view name) {
+    const auto first = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    };
+    return !name.empty() && name.size() <= kLabelBytesMax && first(name.front()) &&
+           std::ranges::all_of(
+               name, [&](char c) { return first(c) || (c >= '0' && c <= '9') || c == '.'; });
+}
+
 ingest::SourceOptions read_source(Section& section) {
     ingest::SourceOptions source;
     source.name = section.text("name");
     check_name(section, source.name);
     source.tokens = read_secrets(section, "token");
     source.tenant = section.text("tenant");
-    if (source.tenant.size() > kTenantBytesMax)
-        section.complain("tenant", "is longer than 128 bytes");
+    if (section.has("tenant") && (source.tenant.empty() || source.tenant.size() > kTenantBytesMax))
+        section.complain("tenant", "must have 1 to 128 bytes");
     section.child("rate", [&](Section& rate) {
         source.requests_max = rate.number("requests", 0, 0, 1e9);
         source.bytes_max = static_cast<double>(rate.bytes("bytes", 0));
@@ -221,16 +232,23 @@ void read_sources(Section& section, ingest::Sources::Options& options) {
         section.complain("series_window", "must be at least 1s");
     }
     options.tenant_label = section.text("tenant_label", options.tenant_label);
-    if (options.tenant_label.empty()) section.complain("tenant_label", "must not be empty");
+    if (!is_label(options.tenant_label)) {
+        section.complain("tenant_label",
+                         "must be 1 to 64 letters, digits, underscores or dots, and begin with no "
+                         "digit or dot");
+    }
+    bool open = false;
     section.each("sources", [&](Section& part) {
         auto source = read_source(part);
         source.series_max = series(part, options.series_max);
+        // A file that cannot be read was complained about.
+        if (source.tokens.empty() && !part.has("token_file") && !part.has("token_old_file")) {
+            if (open) part.complain("token", "only one source can be without");
+            open = true;
+        }
         for (const auto& other : options.sources) {
             if (other.name == source.name) {
                 part.complain("name", "two sources are named '" + source.name + "'");
-            }
-            if (other.tokens.empty() && source.tokens.empty()) {
-                part.complain("token", "only one source can be without");
             }
             for (const auto& token : source.tokens) {
                 if (std::ranges::find(other.tokens, token) != other.tokens.end()) {

@@ -99,12 +99,6 @@ void read_targets(Section& section, ingest::ScrapeJob& job) {
             if (star != std::string::npos && slash != std::string::npos && star < slash) {
                 part.complain("files", fmt::format("'{}': only the last part may have *", file));
             }
-            for (const auto& found : ingest::files_of(file)) {
-                const auto read = read_target_file(found);
-                if (!read && read.error().kind != ErrorKind::kNotFound) {
-                    part.complain("files", read.error().message);
-                }
-            }
             job.files.push_back(std::move(file));
         }
         job.refresh = part.duration("refresh_interval", job.refresh, kIntervalMin);
@@ -159,6 +153,21 @@ void read_scrape(Section& root, ingest::Scraper::Options& options) {
             "targets_max", static_cast<std::int64_t>(options.targets_max), 1, 100'000));
     });
     options.read_targets = read_target_file;
+}
+
+std::vector<std::string> warnings_of(const ingest::Scraper::Options& options) {
+    std::vector<std::string> warnings;
+    for (const auto& job : options.jobs) {
+        for (const auto& pattern : job.files) {
+            for (const auto& file : ingest::files_of(pattern)) {
+                const auto read = read_target_file(file);
+                if (read || read.error().kind == ErrorKind::kNotFound) continue;
+                warnings.push_back(fmt::format("job '{}' goes without these targets: {}", job.name,
+                                               read.error().message));
+            }
+        }
+    }
+    return warnings;
 }
 
 Result<std::vector<ingest::TargetGroup>> read_target_file(const std::string& file) {

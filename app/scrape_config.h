@@ -10,8 +10,11 @@
 namespace vigie::app {
 
 // `scrape_configs`, as Prometheus has it less service discovery and relabelling, and `scrape`,
-// which bounds it. Files of targets that are there are checked, and may come later.
+// which bounds it. Files of targets are other programs', and are not read here.
 void read_scrape(Section& root, ingest::Scraper::Options& options);
+
+// A line for each file of targets that is there and cannot be used as it is now.
+std::vector<std::string> warnings_of(const ingest::Scraper::Options& options);
 
 // A file of file_sd_configs: a list of {targets, labels}, in YAML or JSON. kNotFound, kInvalid with
 // file, line and column.

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/scrape_config.h"
 #include "app/version.h"
 #include "app/vigie.h"
 #include "core/system_clock.h"
@@ -61,9 +62,16 @@ int run_check_config(const std::string& file) {
         print_errors(config.error());
         return 1;
     }
-    fmt::print("{}: good; {} runbooks, {} rules, {} entities in the inventory\n", file,
-               config->policy.runbooks.size(), config->detect.rules.rules.size(),
-               config->policy.inventory.size());
+    for (const auto& line : warnings_of(config->scrape)) {
+        fmt::print(stderr, "warning: {}\n", line);
+    }
+    const auto count = [](std::size_t number, std::string_view one, std::string_view many) {
+        return fmt::format("{} {}", number, number == 1 ? one : many);
+    };
+    fmt::print("{}: good; {}, {}, {} in the inventory\n", file,
+               count(config->policy.runbooks.size(), "runbook", "runbooks"),
+               count(config->detect.rules.rules.size(), "rule", "rules"),
+               count(config->policy.inventory.size(), "entity", "entities"));
     return 0;
 }
 

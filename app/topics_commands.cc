@@ -103,20 +103,31 @@ Status read(const LogCommand& command) {
     VIGIE_TRY_ASSIGN(const auto access, LogAccess::open(command.place, LogAccess::Intent::kLook));
     VIGIE_TRY_ASSIGN(const auto partitions, chosen(access->bus(), command));
     std::size_t left = command.records_max;
+    bool more = false;
     for (const Partition& partition : partitions) {
         Offset from = command.from.value_or(0);
         if (command.since) {
             VIGIE_TRY_ASSIGN(const EventTime since, parse_rfc3339(*command.since));
             VIGIE_TRY_ASSIGN(from, streams::find_offset(access->bus(), partition, since));
         }
-        if (left == 0) break;
+        if (more) break;
         VIGIE_TRY(for_each_record(
             access->bus(), partition, from, [&](const streams::Record& record) -> Result<bool> {
                 const bool tick = header_of(record.message, schemas::topics::kHeaderKind) ==
                                   schemas::topics::kKindTick;
                 if (tick && !command.ticks) return true;
+                more = left == 0;
+                if (more) {
+                    std::cout.flush();
+                    fmt::print(stderr,
+                               "vigie: more follow, the next at {} offset {}: --from, or a larger "
+                               "--max\n",
+                               streams::to_string(partition), record.offset);
+                    return false;
+                }
                 std::cout << record_line(record) << '\n';
-                return --left > 0;
+                --left;
+                return true;
             }));
     }
     std::cout.flush();

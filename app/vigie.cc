@@ -355,7 +355,7 @@ Status Vigie::Parts::reload() {
         for (const std::string& line : loaded.error().lines) {
             log.warn("configuration refused, the old one stays", {{"reason", line}});
         }
-        return fail(ErrorKind::kInvalid, loaded.error().lines.front());
+        return fail(ErrorKind::kInvalid, fmt::format("{}", fmt::join(loaded.error().lines, "\n")));
     }
     VIGIE_TRY(publish_policy(loaded->policy));
     log.info("configuration reloaded", {{"file", config_file},

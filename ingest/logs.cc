@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/redact.h"
 #include "http/signature.h"
 #include "ingest/log_messages.h"
 #include "ingest/metrics.h"
@@ -24,6 +25,8 @@ using schemas::LogGroup;
 namespace {
 
 using Groups = Result<std::vector<LogGroup>>;
+
+constexpr std::size_t kTypeBytesMax = 100;
 
 http::Response refusal_answer(int status, std::string_view reason) {
     return http::Response::text(status, std::string(reason));
@@ -61,6 +64,13 @@ struct LogSource {
     Groups (*decode)(const http::Request&, const schemas::DecodeLimits&);
 };
 
+std::string wrong_type(const LogSource& source, std::string_view type) {
+    std::vector<std::string_view> taken = source.content_types;
+    const bool may_lack = std::erase(taken, std::string_view()) > 0;
+    return fmt::format("the content type is '{}'; taken are {}{}", one_line(type, kTypeBytesMax),
+                       fmt::join(taken, ", "), may_lack ? ", or none at all" : "");
+}
+
 void receive(const Door& door, const LogSource& source, http::Request request,
              http::Respond respond) {
     Intake& intake = *door.intake;
@@ -71,9 +81,7 @@ void receive(const Door& door, const LogSource& source, http::Request request,
     if (!sender) return;
     const auto type = media_type(arrival->request.header("content-type"));
     if (std::ranges::find(source.content_types, type) == source.content_types.end()) {
-        intake.refuse(*arrival, {415, "encoding",
-                                 fmt::format("the content type is none of {}",
-                                             fmt::join(source.content_types, ", "))});
+        intake.refuse(*arrival, {415, "encoding", wrong_type(source, type)});
         return;
     }
     auto groups = source.decode(arrival->request, intake.options().decode);

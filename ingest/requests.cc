@@ -1,6 +1,8 @@
 #include "ingest/requests.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,7 +21,9 @@ namespace {
 
 constexpr std::size_t kIdBytesMax = 64;
 constexpr Offset kAround = 64;       // Records looked at on both sides of where it should be
-constexpr std::size_t kGlance = 64;  // Records looked at for one that has an id
+constexpr std::size_t kScan = 1000;  // Records of one call of the bus
+// A request that came before a tick may be on the log behind it, by less than this.
+constexpr std::chrono::seconds kUnderWayMax{60};
 constexpr std::size_t kOffsetsMax = 100;
 
 std::string_view id_of(std::span<const std::pair<std::string_view, std::string_view>> headers) {
@@ -37,16 +41,68 @@ bool is_id(std::string_view id) {
     return id.size() == 28 && id.starts_with("req-") && std::ranges::all_of(id, plain);
 }
 
-// The first id at or behind an offset; "" when there is none near.
-Result<std::string> glance(const streams::Bus& bus, const streams::Partition& partition,
-                           Offset from) {
-    std::string found;
-    VIGIE_TRY(bus.scan(partition, from, {kGlance, std::chrono::milliseconds{0}},
-                       [&](const streams::RecordView& record) {
-                           found = id_of(record.headers);
-                           return found.empty();
-                       }));
-    return found;
+// The records in [from, to), until `visit` says false.
+Status walk(const streams::Bus& bus, const streams::Partition& partition, Offset from, Offset to,
+            const streams::Bus::Visitor& visit) {
+    bool more = true;
+    while (more && from < to) {
+        const Offset begin = from;
+        VIGIE_TRY(bus.scan(partition, begin, {kScan, std::chrono::milliseconds{0}},
+                           [&](const streams::RecordView& record) {
+                               from = record.offset + 1;
+                               more = record.offset < to && visit(record);
+                               return more;
+                           }));
+        if (from == begin) return {};
+    }
+    return {};
+}
+
+// What is looked for.
+struct Wanted {
+    std::string_view id;
+    std::optional<EventTime> at;  // When it came, as its id says
+};
+
+Wanted wanted(std::string_view id) {
+    constexpr std::size_t kFrom = 4;
+    constexpr std::size_t kDigits = 12;
+    if (id.size() < kFrom + kDigits) return {id, {}};
+    std::int64_t millis = 0;
+    const auto digits = id.substr(kFrom, kDigits);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), millis, 16);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return {id, {}};
+    return {id, to_event_time(WallTime{std::chrono::milliseconds{millis}})};
+}
+
+// Whether a record was written before what is wanted; nullopt when it does not say. Ids begin with
+// the time of the wall clock, and ticks, of which a quiet partition has many, carry it.
+std::optional<bool> is_before(const streams::RecordView& record, const Wanted& what) {
+    if (const auto id = id_of(record.headers); !id.empty()) return id < what.id;
+    const bool tick = std::ranges::any_of(record.headers, [](const auto& header) {
+        return header.first == topics::kHeaderKind && header.second == topics::kKindTick;
+    });
+    if (!tick || !what.at) return std::nullopt;
+    if (record.event_time < *what.at) return true;
+    if (record.event_time >= *what.at + kUnderWayMax) return false;
+    return std::nullopt;
+}
+
+struct Place {
+    Offset offset = 0;
+    std::optional<bool> before;  // nullopt: no record says
+};
+
+// The first record in [from, to) that says whether it was before.
+Result<Place> first_that_says(const streams::Bus& bus, const streams::Partition& partition,
+                              Offset from, Offset to, const Wanted& what) {
+    Place place;
+    VIGIE_TRY(walk(bus, partition, from, to, [&](const streams::RecordView& record) {
+        place = {record.offset, is_before(record, what)};
+        return !place.before;
+    }));
+    return place;
 }
 
 }  // namespace
@@ -83,23 +139,29 @@ Result<std::vector<Offset>> find_request(const streams::Bus& bus,
     VIGIE_TRY_ASSIGN(const auto range, bus.range(partition));
     Offset low = range.begin;
     Offset high = range.end;
+    Offset last = range.end;  // The lowest seen that has this id or was written later
+    const Wanted what = wanted(id);
     while (high - low > kAround) {
         const Offset middle = low + (high - low) / 2;
-        VIGIE_TRY_ASSIGN(const std::string there, glance(bus, partition, middle));
-        if (!there.empty() && there < id) {
-            low = middle;
-        } else {
-            high = middle;
+        VIGIE_TRY_ASSIGN(const Place there, first_that_says(bus, partition, middle, high, what));
+        if (there.before.value_or(false)) {
+            low = there.offset;
+            continue;
         }
+        if (there.before) last = there.offset;
+        high = middle;
     }
+    // Requests that arrived together may stand in another order, and one may have many records.
     std::vector<Offset> found;
-    const Offset from = std::max(range.begin, low - kAround);
-    const auto count = static_cast<std::size_t>(high - from + kAround);
-    VIGIE_TRY(bus.scan(partition, from, {count, std::chrono::milliseconds{0}},
-                       [&](const streams::RecordView& record) {
-                           if (id_of(record.headers) == id) found.push_back(record.offset);
-                           return found.size() < kOffsetsMax;
-                       }));
+    Offset until = last + kAround;
+    VIGIE_TRY(walk(bus, partition, std::max(range.begin, low - kAround), range.end,
+                   [&](const streams::RecordView& record) {
+                       if (id_of(record.headers) == id) {
+                           found.push_back(record.offset);
+                           until = std::max(until, record.offset + kAround);
+                       }
+                       return record.offset < until && found.size() < kOffsetsMax;
+                   }));
     return found;
 }
 

@@ -69,8 +69,9 @@ private:
     std::size_t next_ = 0;
 };
 
-// Where on a partition the records of a request are. As ids ascend, a few records are looked at;
-// records that overtook others by more than some hundred places are not found.
+// Where on a partition the records of a request are. Ids ascend, and so do the times of ticks, so
+// that few records are looked at; records that overtook others by more than some dozens of places,
+// or became durable more than a minute after the request came, may not be found.
 Result<std::vector<streams::Offset>> find_request(const streams::Bus& bus,
                                                   const streams::Partition& partition,
                                                   std::string_view id);

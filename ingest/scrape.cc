@@ -64,6 +64,8 @@ struct Scraper::Target {
 struct Scraper::Job {
     ScrapeJob config;
     std::map<std::string, std::shared_ptr<Target>> targets;  // By labels
+    // What each file said when it could last be read. For the thread that reads.
+    std::map<std::string, std::vector<TargetGroup>> files;
     SteadyTime refresh_due;
     bool reading = false;  // Some thread looks at its files.
 };
@@ -107,7 +109,7 @@ Scraper::Scraper(Options options, std::shared_ptr<Intake> intake, const Clock& c
     const SteadyTime now = clock_.steady();
     jobs_.reserve(options_.jobs.size());
     for (const ScrapeJob& job : options_.jobs) {
-        jobs_.push_back(std::make_unique<Job>(Job{job, {}, now, false}));
+        jobs_.push_back(std::make_unique<Job>(Job{job, {}, {}, now, false}));
         set_targets(*jobs_.back(), job.groups, now);
     }
 }
@@ -157,23 +159,27 @@ void Scraper::set_targets(Job& job, const std::vector<TargetGroup>& groups, Stea
 }
 
 void Scraper::refresh_files(Job& job, SteadyTime now) {
-    std::vector<TargetGroup> groups = job.config.groups;
-    bool good = true;
+    std::map<std::string, std::vector<TargetGroup>> files;
     for (const std::string& pattern : job.config.files) {
         for (const std::string& file : files_of(pattern)) {
             auto read = options_.read_targets(file);
-            if (!read) {
-                log_.warn("targets cannot be read, the old ones stay",
-                          {{"file", file}, {"reason", read.error().message}});
-                metrics_.counter(metrics::kScrapesFailed, {{"reason", "targets_file"}}).add();
-                good = false;
+            if (read) {
+                files[file] = *std::move(read);
                 continue;
             }
-            std::ranges::move(*read, std::back_inserter(groups));
+            log_.warn("targets cannot be read, the old ones of this file stay",
+                      {{"file", file}, {"reason", read.error().message}});
+            metrics_.counter(metrics::kScrapesFailed, {{"reason", "targets_file"}}).add();
+            files[file] = std::move(job.files[file]);
         }
     }
+    job.files = std::move(files);
+    std::vector<TargetGroup> groups = job.config.groups;
+    for (const auto& [file, some] : job.files) {
+        groups.insert(groups.end(), some.begin(), some.end());
+    }
     const std::scoped_lock lock(mutex_);
-    if (good) set_targets(job, groups, now);
+    set_targets(job, groups, now);
     job.refresh_due = now + job.config.refresh;
     job.reading = false;
 }

@@ -188,6 +188,14 @@ ingest:
          "underscores"},
         {"ingest: {sources: [{name: a, rate: {burst: 0s}}]}",
          "v.yaml:1:37: ingest.sources[0].rate.burst: must be at least 1s"},
+        {"ingest: {tenant_label: 'bad label'}",
+         "v.yaml:1:10: ingest.tenant_label: must be 1 to 64 letters, digits, underscores or dots, "
+         "and begin with no digit or dot"},
+        {"ingest: {sources: [{name: a, tenant: ''}]}",
+         "v.yaml:1:30: ingest.sources[0].tenant: must have 1 to 128 bytes"},
+        {"ingest: {sources: [{name: a}, {name: b, token_file: /nowhere/token}]}",
+         "v.yaml:1:41: ingest.sources[1].token_file: cannot read '/nowhere/token': No "
+         "such file or directory"},
     };
     for (const auto& [text, complaint] : cases) {
         INFO(text);

@@ -1,5 +1,8 @@
 #include "app/import_alertmanager.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
 #include <catch2/catch.hpp>
 
 #include "app/config.h"
@@ -166,4 +169,96 @@ time_intervals:
     CHECK(ways(Severity::kInfo, "host:db-1", kNoon) == "db@12:00 db-webhook@12:00 ");
     CHECK(ways(Severity::kInfo, "host:db-1", "2026-11-18T22:30:00Z") ==
           "db@00:00 db-webhook@00:00 ");
+}
+
+namespace {
+
+bool has_line(const std::vector<std::string>& lines, std::string_view what) {
+    return std::ranges::any_of(
+        lines, [&](const auto& line) { return line.find(what) != std::string::npos; });
+}
+
+}  // namespace
+
+TEST_CASE("import: what is printed is taken, also when all of a receiver was refused", "[app]") {
+    for (const std::string lost :
+         {"slack_configs: [{channel: x}]", "pagerduty_configs: [{service_key: x}]",
+          "webhook_configs: [{max_alerts: 1}]", "email_configs: [{to: x}]"}) {
+        const auto imported = import_alertmanager(
+            "route: {receiver: a, routes: [{receiver: b, match: {severity: info}}]}\n"
+            "receivers: [{name: a, webhook_configs: [{url: 'http://x/'}]}, {name: b, " +
+                lost + "}]\n",
+            "am.yml");
+        REQUIRE(imported.has_value());
+        INFO(imported->yaml);
+        const auto config = parse_config(imported->yaml, "vigie.yaml", {});
+        CHECK((config ? std::vector<std::string>{} : config.error().lines) ==
+              std::vector<std::string>{});
+        CHECK(has_line(imported->refusals, "am.yml:2:63: receiver 'b': nothing is left of it"));
+    }
+    // The first route is refused: what is left is no route for everything.
+    const auto part = import_alertmanager(
+        "route: {receiver: a, active_time_intervals: [n], routes: [{receiver: b, match: "
+        "{severity: info}}]}\nreceivers: [{name: a}, {name: b, webhook_configs: [{url: "
+        "'http://x/', timeout: 7s}]}]\n",
+        "am.yml");
+    REQUIRE(part.has_value());
+    INFO(part->yaml);
+    CHECK(part->yaml.find("matchers: [\"severity=") != std::string::npos);
+    const auto config = parse_config(part->yaml, "vigie.yaml", {});
+    REQUIRE(config);
+    CHECK(config->outward.webhooks.at(0).channel.timeout == std::chrono::seconds{7});
+}
+
+TEST_CASE("import: everything that is not read has its line", "[app]") {
+    const auto imported = import_alertmanager(R"(global:
+  smtp_from: a@example.org
+  http_config: {proxy_url: 'http://proxy'}
+tracing: {endpoint: x}
+route:
+  receiver: a
+  colour: red
+  routes:
+    - receiver: b
+      matchers: [team=x]
+      routes: [{receiver: c}]
+    - receiver: a
+      group_wait: 1s
+receivers:
+  - name: a
+    slack_configs: [{api_url: 'http://x/', color: red, http_config: {proxy_url: x}}]
+    webhook_configs:
+      - url_file: rel/url
+        max_alerts: 3
+        timeout: 0s
+        colour: red
+  - name: c
+    webhook_configs: [{url: 'http://x/'}]
+time_intervals:
+  - {name: night, time_intervals: [{months: [may]}], colour: red}
+)",
+                                              "am.yml");
+    REQUIRE(imported.has_value());
+    INFO(fmt::format("{}", fmt::join(imported->refusals, "\n")));
+    INFO(fmt::format("{}", fmt::join(imported->notes, "\n")));
+    for (const auto* line :
+         {"am.yml:3:3: global.http_config: ", "am.yml:4:1: tracing: ", "am.yml:7:3: route.colour: ",
+          "am.yml:11:7: routes: the route that they are below is refused",
+          "am.yml:16:56: receivers[].slack_configs[].http_config: ", "am.yml:20:9: timeout '0s'",
+          "am.yml:21:9: receivers[].webhook_configs[].colour: ",
+          "am.yml:25:54: time_intervals[].colour: "}) {
+        INFO(line);
+        CHECK(has_line(imported->refusals, line));
+    }
+    CHECK(imported->refusals.size() == 9);  // And the label 'team'.
+    for (const auto* line :
+         {"am.yml:2:3: global.smtp_from: not used",
+          "am.yml:13:7: group_wait: ", "am.yml:16:44: receivers[].slack_configs[].color: not used",
+          "am.yml:18:9: 'rel/url': Vigie looks for it in the folder that it is started in",
+          "am.yml:19:9: receivers[].webhook_configs[].max_alerts: not needed",
+          "am.yml:22:5: receiver 'c': not used",
+          "am.yml:25:5: the time interval 'night': no route"}) {
+        INFO(line);
+        CHECK(has_line(imported->notes, line));
+    }
 }

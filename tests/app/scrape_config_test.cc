@@ -123,3 +123,17 @@ TEST_CASE("scrape config: target files in YAML and JSON, and what is wrong in th
     CHECK(read_target_file(folder.path() + "/none").error().kind == vigie::ErrorKind::kNotFound);
     CHECK(vigie::ingest::files_of(folder.path() + "/*.yaml").size() == 4);
 }
+
+TEST_CASE("scrape config: a broken file of targets is a warning, not a mistake", "[app]") {
+    const vigie::TempFolder folder;
+    REQUIRE(vigie::app::write_file(folder.path() + "/good.yaml", "- targets: [a]\n"));
+    REQUIRE(vigie::app::write_file(folder.path() + "/bad.yaml", "- targets: [a\n"));
+    const auto config = parse_config("scrape_configs: [{job_name: a, file_sd_configs: [{files: ['" +
+                                         folder.path() + "/*.yaml', /nowhere.json]}]}]",
+                                     "v.yaml", {});
+    REQUIRE(config);
+    const auto warnings = vigie::app::warnings_of(config->scrape);
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings[0].starts_with("job 'a' goes without these targets: " + folder.path() +
+                                  "/bad.yaml: "));
+}

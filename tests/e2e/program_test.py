@@ -141,18 +141,34 @@ class ProgramTest(unittest.TestCase):
 
     def test_a_bad_reload_keeps_the_old_configuration(self):
         process = self.serve()
-        self.write("agent: {modus: approve}\n")
+        self.write("agent: {modus: approve, colour: red}\n")
         process.send_signal(signal.SIGHUP)
         self.stage.wait_for("the refusal is logged", 10,
                             lambda: "the old one stays" in self.log())
-        status, _ = fetch(self.url("/-/reload"), "POST", b"{}", {
+        status, text = fetch(self.url("/-/reload"), "POST", b"{}", {
             "Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
-        self.assertGreaterEqual(status, 400)
+        self.assertEqual(status, 500)
+        reasons = json.loads(text)["error"].split("\n")
+        self.assertEqual(len(reasons), 2, reasons)
+        self.assertIn("agent.modus", reasons[0])
+        self.assertIn("agent.colour", reasons[1])
         self.assertEqual(fetch(self.url("/-/ready"))[0], 200)
         self.write("agent: {modes: [{mode: suggest}]}\n")
         process.send_signal(signal.SIGHUP)
         self.stage.wait_for("the reload is logged", 10,
                             lambda: "configuration reloaded" in self.log())
+
+    def test_a_broken_file_of_targets_keeps_nobody_from_starting(self):
+        targets = self.folder / "targets.json"
+        targets.write_text('[{"targets": ["127.0.0.1:1"')
+        self.write("scrape_configs: [{job_name: shop, file_sd_configs: [{files: ['%s']}]}]\n"
+                   % targets)
+        checked = run("check-config", str(self.config))
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertIn("warning: job 'shop' goes without these targets: ", checked.stderr)
+        self.serve()
+        self.stage.wait_for("the file is warned of", 10,
+                            lambda: "targets cannot be read" in self.log())
 
     def test_sigterm_drains_and_the_data_is_there_again(self):
         process = self.serve()
@@ -274,6 +290,7 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(unknown.returncode, 1)
         self.assertIn("nothing is known of request", unknown.stderr)
         self.assertEqual(self.client("explain", "egress", request).returncode, 2)
+        self.assertEqual(self.client("explain", "ingest").returncode, 2)
 
     def test_the_log_can_be_looked_at_and_moved(self):
         self.serve()
@@ -284,6 +301,14 @@ class ProgramTest(unittest.TestCase):
         # Beside the server.
         self.stage.wait_for("the letter is on the log", 10, lambda: "otlp" in run(
             "deadletter", "list", "--data", data).stdout)
+        fetch(f"http://127.0.0.1:{self.ports['otlp']}/v1/metrics", "POST", b"\xff neither",
+              {"Content-Type": "application/x-protobuf"})
+        self.stage.wait_for("the rest is counted", 10, lambda: "1 more follow: --from 1," in run(
+            "deadletter", "list", "--max", "1", "--data", data).stderr)
+        self.assertEqual(run("deadletter", "list", "--data", data).stderr, "")
+        some = run("topics", "read", "vigie.deadletter", "--max", "1", "--data", data)
+        self.assertIn("the next at vigie.deadletter/0 offset 1", some.stderr)
+        self.assertEqual(run("topics", "read", "vigie.deadletter", "--data", data).stderr, "")
         self.assertIn("vigie.signals", run("topics", "list", "--data", data).stdout)
         letter = subprocess.run([str(VIGIE), "deadletter", "show", "0", "--raw", "--data", data],
                                 capture_output=True, check=True, timeout=60)

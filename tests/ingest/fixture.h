@@ -43,6 +43,7 @@ public:
     }
     void release();
     std::size_t held() const { return held_.size(); }
+    std::size_t scanned() const { return scanned_; }  // Records
 
     Status ensure_topics(std::span<const streams::TopicOptions> topics) override {
         return bus_.ensure_topics(topics);
@@ -55,6 +56,13 @@ public:
                                               streams::Offset from,
                                               const streams::PollLimits& limits) const override {
         return bus_.read(partition, from, limits);
+    }
+    Status scan(const streams::Partition& partition, streams::Offset from,
+                const streams::PollLimits& limits, const Visitor& visit) const override {
+        return bus_.scan(partition, from, limits, [&](const streams::RecordView& record) {
+            ++scanned_;
+            return visit(record);
+        });
     }
     Result<Range> range(const streams::Partition& partition) const override {
         return bus_.range(partition);
@@ -69,6 +77,7 @@ public:
 
 private:
     streams::Bus& bus_;
+    mutable std::size_t scanned_ = 0;
     std::vector<std::pair<std::vector<streams::Message>, AppendDone>> held_;
 };
 

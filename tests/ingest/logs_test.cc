@@ -167,6 +167,18 @@ TEST_CASE("JSON lines: known names are understood, the rest are attributes", "[i
     CHECK(fixture.post("/api/v1/logs", "\n\n", {}).status == 204);
 }
 
+TEST_CASE("log lines: a content type that is not taken is named, with those that are", "[ingest]") {
+    Fixture fixture;
+    const Labels form{{"content-type", "application/x-www-form-urlencoded; charset=utf-8"}};
+    const auto lines = fixture.post("/api/v1/logs", "{}", form);
+    CHECK(lines.status == 415);
+    CHECK(lines.body.starts_with(
+        "the content type is 'application/x-www-form-urlencoded'; taken are application/"));
+    CHECK(lines.body.ends_with(", or none at all"));
+    const auto loki = fixture.post("/loki/api/v1/push", "{}", form);
+    CHECK(loki.body.find(", ,") == std::string::npos);
+}
+
 TEST_CASE("syslog: RFC 5424 with structured data", "[ingest]") {
     const auto line = parse(
         "<165>1 2026-11-21T05:30:00.003Z web-1 checkout 8710 ID47 "

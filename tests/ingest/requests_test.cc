@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "ingest/ticker.h"
 #include "schemas/json.h"
 #include "schemas/topics.h"
 #include "tests/ingest/fixture.h"
@@ -29,6 +30,15 @@ Json explain(Fixture& fixture, std::string_view id, int status = 200) {
     auto json = schemas::parse_json(answer.body);
     REQUIRE(json.has_value());
     return *std::move(json);
+}
+
+std::vector<streams::Offset> find_by_looking(const Fixture& fixture, std::string_view id) {
+    std::vector<streams::Offset> found;
+    for (const auto& record : fixture.on(topics::kLogs)) {
+        if (header_of(record.message, kHeaderRequestId) == id) found.push_back(record.offset);
+    }
+    REQUIRE(found.size() == 1);
+    return found;
 }
 
 }  // namespace
@@ -116,6 +126,64 @@ TEST_CASE("requests: memory is bounded, and what was forgotten is found on the l
     send(fixture);
     const auto json = explain(fixture, refused);
     CHECK(json["outcome"] == "refused");
+}
+
+TEST_CASE("requests: records far apart are found among ticks, which have no id", "[ingest]") {
+    Receivers::Options options;
+    options.intake.requests_remembered = 1;
+    Fixture fixture(options);
+    streams::Offset end = 0;
+    const auto ticks = [&](std::size_t count) {
+        const streams::Message tick{std::string(topics::kLogs), "tick", "", {}, {}};
+        REQUIRE(streams::append_and_wait(fixture.bus, std::vector(count, tick)));
+        end += static_cast<streams::Offset>(count);
+    };
+    std::vector<std::pair<std::string, streams::Offset>> sent;
+    for (const std::size_t before : {500U, 0U, 65U, 1100U, 3U, 500U, 2500U}) {
+        ticks(before);
+        fixture.clock.advance(1s);
+        sent.emplace_back(send(fixture).header("x-request-id"), end++);
+    }
+    ticks(500);
+    fixture.clock.advance(1s);
+    send(fixture);  // Only this one is in memory.
+    for (const auto& [id, offset] : sent) {
+        INFO(offset);
+        const auto json = explain(fixture, id);
+        REQUIRE(json.contains("records"));
+        REQUIRE(json["records"].size() == 1);
+        CHECK(json["records"][0]["offset"] == offset);
+    }
+    // An id that sorts between two that are there.
+    auto other = sent[3].first;
+    other.back() = other.back() == 'f' ? 'e' : 'f';
+    explain(fixture, other, 404);
+}
+
+TEST_CASE("requests: ticks say where to look, so that few of them are looked at", "[ingest]") {
+    Fixture fixture;
+    Ticker ticker({.topics = {std::string(topics::kLogs)}}, fixture.bus, fixture.clock,
+                  fixture.metrics);
+    const auto ticks = [&](int count) {
+        for (int i = 0; i < count; ++i) {
+            fixture.clock.advance(1s);
+            REQUIRE(ticker.tick());
+        }
+    };
+    std::vector<std::string> ids;
+    for (const int before : {3000, 1, 200, 3000, 59}) {
+        ticks(before);
+        ids.emplace_back(send(fixture).header("x-request-id"));
+    }
+    ticks(3000);
+    HeldBus bus(fixture.bus);
+    const streams::Partition partition{std::string(topics::kLogs), 0};
+    for (const auto& id : ids) {
+        INFO(id);
+        CHECK(find_request(bus, partition, id).value() == find_by_looking(fixture, id));
+    }
+    CHECK(find_request(bus, partition, "req-000000000000-0000-000000").value().empty());
+    CHECK(bus.scanned() < 6 * 600);
 }
 
 TEST_CASE("requests: overload and every receiver's answer carry an id", "[ingest]") {

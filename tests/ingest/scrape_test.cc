@@ -50,7 +50,9 @@ struct Scraped {
         if (!scraper) {
             Scraper::Options options;
             options.jobs = {job};
-            options.read_targets = [this](const std::string&) { return file; };
+            options.read_targets = [this](const std::string& name) {
+                return name == broken ? fail(ErrorKind::kInvalid, "broken") : file;
+            };
             scraper = std::make_unique<Scraper>(options, intake, clock, metrics, log);
         }
         const std::size_t before = bus.records(topics::kMetrics).size();
@@ -84,6 +86,7 @@ struct Scraped {
     ScrapeJob job;
     std::string address;
     Result<std::vector<TargetGroup>> file = std::vector<TargetGroup>{};
+    std::string broken;  // A file's name
     std::shared_ptr<Intake> intake;
     std::unique_ptr<Scraper> scraper;
     std::unique_ptr<http::Server> server;
@@ -244,6 +247,25 @@ TEST_CASE("scrape: targets come and go with their files", "[ingest]") {
     CHECK(stale(all, "scrape_duration_seconds"));
     CHECK(site.round().empty());
     CHECK(site.metrics.expose().find("vigie_ingest_scrape_targets 0") != std::string::npos);
+}
+
+TEST_CASE("scrape: a broken file hides no target of another one", "[ingest]") {
+    ScrapeJob job;
+    job.files = {"a.json", "b.json"};
+    job.refresh = 10s;
+    Scraped site(job, false);
+    site.show("a 1\n");
+    site.broken = "b.json";
+    site.file = std::vector<TargetGroup>{{{site.address}, {}}};
+    site.round();
+    CHECK(value(site.round(), "a") == 1);
+    CHECK(site.metrics.expose().find("reason=\"targets_file\"") != std::string::npos);
+    // What it said before stays, and what the other says now is taken.
+    site.broken = "a.json";
+    site.file = std::vector<TargetGroup>{};
+    CHECK(value(site.round(), "a") == 1);
+    site.broken.clear();
+    CHECK(stale(site.round(), "a"));
 }
 
 TEST_CASE("scrape: credentials are sent, and read again at each scrape", "[ingest]") {
