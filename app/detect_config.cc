@@ -159,14 +159,19 @@ bool read_burn_rate(Section& section, detectors::Rule& rule) {
     burn.bad = section.text("bad");
     burn.total = section.text("total");
     burn.by = section.texts("by");
-    section.each("windows", [&burn](Section& windows) {
+    bool good = true;
+    section.each("windows", [&](Section& windows) {
         detectors::BurnRate::Windows each{};
+        for (const std::string_view key : {"long", "short"}) {
+            if (windows.has(key)) continue;
+            windows.complain(key, "is missing");
+            good = false;
+        }
         each.longer = windows.duration("long", milliseconds{0}, milliseconds{0});
         each.shorter = windows.duration("short", milliseconds{0}, milliseconds{0});
         each.factor = windows.number("factor", 1, 0, 1e6);
         burn.windows.push_back(each);
     });
-    bool good = true;
     const auto complain = [&](std::string_view key, std::string_view what) {
         section.complain(key, what);
         good = false;

@@ -142,6 +142,16 @@ TEST_CASE("detector: of a counter on the log the rate is what a threshold is pro
     REQUIRE(found.size() == 2);
     CHECK(found[0]["threshold"] == 50);
     CHECK(found[1]["threshold"] == Approx(2.2));
+
+    BacktestCommand backtest;
+    backtest.place.data = folder.path();
+    backtest.from = to_rfc3339(begin + std::chrono::minutes{1});
+    backtest.to = to_rfc3339(begin + std::chrono::minutes{30});
+    const auto run = [&] { return run_detector_backtest(backtest); };
+    CHECK_THAT(warned(folder.path(), run), Catch::Contains("defaults judge, without any rule"));
+    backtest.detectors = folder.path() + "/detect.yaml";
+    std::ofstream(backtest.detectors) << "detect: {}\n";
+    CHECK_THAT(warned(folder.path(), run), !Catch::Contains("defaults judge"));
 }
 
 TEST_CASE("detector: proposes thresholds from files", "[app]") {

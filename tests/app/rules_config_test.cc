@@ -47,6 +47,8 @@ TEST_CASE("rules: what a rule lacks is named", "[app]") {
     CHECK(said_of_one("{name: A, burn_rate: {bad: 'a{', total: b}}") ==
           Lines{"v.yaml:3:29: detect.rules[0].burn_rate.bad: column 3: the expression "
                 "ends too early"});
+    CHECK(said_of_one("{name: A, burn_rate: {bad: a, total: b, windows: [{long: 1h}]}}") ==
+          Lines{"v.yaml:3:57: detect.rules[0].burn_rate.windows[0].short: is missing"});
     CHECK(said_of_one("{name: A, expr: ''}") ==
           Lines{"v.yaml:3:17: detect.rules[0].expr: is empty"});
     CHECK(said_of_one("{name: A, metric: '', threshold: 1}") ==
