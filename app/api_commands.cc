@@ -145,6 +145,11 @@ int run_decide(DecideCommand command) {
     fmt::print("{} recorded{}{}; 'vigie explain {}' shows what came of it\n", command.kind,
                command.incident.empty() ? "" : " for " + command.incident,
                command.plan.empty() ? "" : ", " + command.plan, id);
+    if (command.kind == "mode" && command.value == "autonomous") {
+        fmt::print(
+            "until verdicts have calibrated the confidence, autonomous still asks, as approve "
+            "does\n");
+    }
     return 0;
 }
 

@@ -23,6 +23,11 @@ std::string lasted(EventClock::duration span) {
 }
 
 Result<DetectConfig> config_of(const BacktestCommand& command) {
+    if (command.detectors.empty() && command.place.config.empty()) {
+        fmt::print(stderr,
+                   "vigie: detector backtest: neither --config nor --detectors was given: the "
+                   "defaults judge, without any rule\n");
+    }
     auto config = load_config(command.detectors.empty() ? command.place.config : command.detectors);
     if (config) return std::move(config->detect);
     std::string all;

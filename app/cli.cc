@@ -185,7 +185,8 @@ void add_deciders(CLI::App& app, Arguments& arguments) {
 
     auto& mode = add_decision(app, arguments, "mode", "Change the mode of actions");
     mode.add_option("mode", decide.value,
-                    "shadow, suggest, approve, autonomous; policy: as the configuration says")
+                    "shadow, suggest, approve, autonomous (asks until verdicts have calibrated the "
+                    "confidence); policy: as the configuration says")
         ->required()
         ->check(CLI::IsMember({"shadow", "suggest", "approve", "autonomous", "policy"}));
     mode.add_option("--action", decide.scope,
@@ -341,7 +342,8 @@ void add_detector(CLI::App& app, Arguments& arguments) {
     backtest.add_option("--learn", recorded.learn,
                         "How long before --from to learn, for example 1d; else all there is");
     backtest.add_option("--detectors", recorded.detectors,
-                        "Configuration whose section 'detect' to try; else the one in use");
+                        "Configuration whose section 'detect' to try; else that of --config; else "
+                        "the defaults, without rules");
     backtest.callback([&arguments] {
         arguments.run = [&arguments] { return run_detector_backtest(arguments.backtest); };
     });

@@ -3,11 +3,15 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "detectors/match.h"
-#include "detectors/rules/promql.h"
+#include "detectors/rules/rule_check.h"
 #include "schemas/events.h"
 
 namespace vigie::app {
@@ -148,55 +152,117 @@ void read_selection(Section& section, detectors::Selection& selection) {
     selection.quantile = section.number("quantile", selection.quantile, 0, 1);
 }
 
-std::string read_burn_rate(Section& section) {
+// False when something was complained of.
+bool read_burn_rate(Section& section, detectors::Rule& rule) {
     detectors::BurnRate burn;
     burn.objective = section.number("objective", burn.objective, 0, 1);
     burn.bad = section.text("bad");
     burn.total = section.text("total");
     burn.by = section.texts("by");
-    section.each("windows", [&burn](Section& windows) {
+    bool good = true;
+    section.each("windows", [&](Section& windows) {
         detectors::BurnRate::Windows each{};
+        for (const std::string_view key : {"long", "short"}) {
+            if (windows.has(key)) continue;
+            windows.complain(key, "is missing");
+            good = false;
+        }
         each.longer = windows.duration("long", milliseconds{0}, milliseconds{0});
         each.shorter = windows.duration("short", milliseconds{0}, milliseconds{0});
         each.factor = windows.number("factor", 1, 0, 1e6);
         burn.windows.push_back(each);
     });
-    if (section.boolean("ticket", false)) burn.windows = detectors::burn_windows_ticket();
+    const auto complain = [&](std::string_view key, std::string_view what) {
+        section.complain(key, what);
+        good = false;
+    };
+    if (section.boolean("ticket", false)) {
+        if (section.has("windows")) {
+            complain("windows", "give ticket or windows, not both: ticket is 3 d and 6 h");
+        }
+        burn.windows = detectors::burn_windows_ticket();
+    } else if (burn.windows.empty()) {
+        if (section.has("windows")) complain("windows", "is empty");
+        burn.windows = detectors::burn_windows_page();
+    }
+    if (burn.bad.empty()) complain("bad", "is missing");
+    if (burn.total.empty()) complain("total", "is missing");
+    if (!good) return false;
     auto expression = detectors::expression_of(burn);
-    if (expression) return *std::move(expression);
-    section.complain("", expression.error().message);
-    return {};
+    if (expression) {
+        rule.expression = *std::move(expression);
+        rule.burn_rate = std::move(burn);
+        return true;
+    }
+    // Where it stands is said by the place and path.
+    std::string_view what = expression.error().message;
+    const auto cut = [&what](std::string_view prefix) {
+        const bool found = what.starts_with(prefix);
+        if (found) what.remove_prefix(prefix.size());
+        return found;
+    };
+    cut("burn_rate: ");
+    const std::string_view key = cut("bad: ") ? "bad" : cut("total: ") ? "total" : "";
+    complain(key, what);
+    return false;
 }
 
-// The condition of a rule, of which there is one.
-void read_condition(Section& section, detectors::Rule& rule) {
+// The conditions that a rule names, of which there must be one. `all_of` and `any_of` are one.
+std::vector<std::string_view> conditions_of(Section& section, const detectors::Rule& rule) {
+    std::vector<std::string_view> found;
+    for (const std::string_view key : {"metric", "expr", "burn_rate"}) {
+        if (section.has(key)) found.push_back(key);
+    }
+    if (!rule.all_of.empty() || !rule.any_of.empty()) {
+        found.emplace_back(rule.all_of.empty() ? "any_of" : "all_of");
+    }
+    return found;
+}
+
+// The condition of a rule, of which there is one. False when something was complained of.
+bool read_condition(Section& section, detectors::Rule& rule) {
+    bool good = true;
+    const auto complain = [&](std::string_view key, std::string_view what) {
+        section.complain(key, what);
+        good = false;
+    };
     read_selection(section, rule.selection);
     rule.expression = section.text("expr");
-    if (!rule.expression.empty()) {
-        if (const auto parsed = detectors::promql::parse(rule.expression); !parsed) {
-            const auto place = detectors::promql::place_of(rule.expression, parsed.error().at);
-            section.complain("expr", fmt::format("line {}, column {}: {}", place.line, place.column,
-                                                 parsed.error().what));
-        }
-    }
-    section.child("burn_rate", [&rule](Section& burn) {
-        if (burn.has("bad") || burn.has("total")) rule.expression = read_burn_rate(burn);
+    section.child("burn_rate", [&](Section& burn) {
+        if (section.has("burn_rate")) good = read_burn_rate(burn, rule);
     });
     rule.all_of = section.texts("all_of");
     rule.any_of = section.texts("any_of");
     rule.none_of = section.texts("none_of");
+    const auto conditions = conditions_of(section, rule);
+    if (conditions.size() > 1) {
+        complain(conditions[1], fmt::format("a rule has one condition, and this one has {}",
+                                            fmt::join(conditions, " and ")));
+    } else if (section.has("metric") && rule.selection.metric.empty()) {
+        complain("metric", "is empty");
+    } else if (section.has("expr") && rule.expression.empty()) {
+        complain("expr", "is empty");
+    }
     rule.parent = section.text("parent");
     const std::string scope = section.text("parent_scope", "entity");
     rule.parent_of_any = scope == "any";
     if (scope != "entity" && scope != "any") {
         section.complain("parent_scope", "must be entity or any");
     }
+    return good;
 }
 
-detectors::Rule read_rule(Section& section) {
-    detectors::Rule rule;
+// A rule, and how to complain of it once all rules are known.
+struct ReadRule {
+    bool condition_good = true;  // Else it was complained of.
+    Section::Complain complain;
+};
+
+ReadRule read_rule(Section& section, detectors::Rule& rule) {
+    ReadRule read;
+    read.complain = section.complain_later();
     rule.name = section.text("name");
-    read_condition(section, rule);
+    read.condition_good = read_condition(section, rule);
     section.child("divide_by", [&rule](Section& divide) {
         if (divide.has("metric")) read_selection(divide, rule.divide_by.emplace());
     });
@@ -209,8 +275,10 @@ detectors::Rule read_rule(Section& section) {
         section.complain("compare", "must be >, >=, <, <=, == or !=");
     }
     if (!rule.selection.metric.empty()) {
-        if (!section.has("threshold")) section.complain("threshold", "is missing");
-    } else {
+        if (!section.has("threshold") && read.condition_good) {
+            section.complain("threshold", "is missing");
+        }
+    } else if (!section.has("metric")) {
         for (const auto* key : {"matchers", "aggregation", "window", "quantile", "divide_by",
                                 "divide_min", "group_by", "compare", "threshold"}) {
             if (section.has(key)) section.complain(key, "is for a rule with a metric");
@@ -230,7 +298,21 @@ detectors::Rule read_rule(Section& section) {
     }
     rule.unit = section.text("unit", rule.unit);
     rule.summary = section.text("summary");
-    return rule;
+    if (const auto wrong = detectors::wrong_in_summary(rule.summary)) {
+        section.complain("summary", *wrong);
+    }
+    return read;
+}
+
+void read_rules(Section& section, detectors::RuleOptions& options) {
+    std::vector<ReadRule> read;
+    section.each("rules", [&](Section& rule) {
+        read.push_back(read_rule(rule, options.rules.emplace_back()));
+    });
+    for (const auto& each : detectors::complaints_about(options.rules)) {
+        if (!each.between && !read[each.rule].condition_good) continue;
+        read[each.rule].complain(each.key, each.what);
+    }
 }
 
 void read_rule_limits(Section& section, detectors::RuleOptions& options) {
@@ -342,9 +424,8 @@ void read_detect(Section& section, DetectConfig& config) {
         section.duration("evaluate_every", config.rules.evaluate_every, milliseconds{100});
     section.child("rule_limits",
                   [&config](Section& part) { read_rule_limits(part, config.rules); });
-    section.each("rules",
-                 [&config](Section& rule) { config.rules.rules.push_back(read_rule(rule)); });
-    check(section, config.rules, detectors::make_rule_detector);
+    check(section, config.rules, detectors::make_rule_detector);  // The limits: no rules yet.
+    read_rules(section, config.rules);
     name_series(config);
     check(section, config.metrics, detectors::make_metrics_detector);
     section.child("traces", [&config](Section& part) { read_traces(part, config.traces); });

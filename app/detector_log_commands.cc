@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <map>
@@ -11,6 +12,7 @@
 #include "detectors/match.h"
 #include "detectors/rules/propose.h"
 #include "detectors/traces/traces.h"
+#include "detectors/words.h"
 #include "schemas/topics.h"
 
 // Commands of `vigie detector` that read a recorded log, or files instead.
@@ -141,20 +143,35 @@ Result<std::vector<Points>> points_of_files(const std::vector<std::string>& file
     return series;
 }
 
+struct Recorded {
+    std::string metric;
+    schemas::MetricKind kind = schemas::MetricKind::kUnknown;
+    std::map<EventTime, double> points;
+
+    // As the detectors take it.
+    bool counts() const {
+        return kind == schemas::MetricKind::kCounter ||
+               (kind == schemas::MetricKind::kUnknown && detectors::counter_by_name(metric));
+    }
+};
+
 Result<std::vector<Points>> points_of_log(const DetectorProposeCommand& command) {
     VIGIE_TRY_ASSIGN(const Span span, Span::parse(command.from, command.to));
     VIGIE_TRY_ASSIGN(const auto pattern, detectors::parse_pattern(command.metric));
-    std::map<std::string, std::map<EventTime, double>> found;
+    std::map<std::string, Recorded> found;
     std::size_t total = 0;
     VIGIE_TRY(
         read_topic(command.place, schemas::topics::kMetrics, span, schemas::decode_metrics,
                    [&](const std::vector<schemas::TimeSeries>& batch, EventTime) -> Result<bool> {
                        for (const auto& each : batch) {
                            if (!detectors::matches(pattern, each.metric, each.labels)) continue;
-                           auto& points = found[schemas::to_string(each.metric, each.labels)];
+                           auto& recorded = found[schemas::to_string(each.metric, each.labels)];
+                           recorded.metric = each.metric;
+                           if (each.kind != schemas::MetricKind::kUnknown)
+                               recorded.kind = each.kind;
                            for (const auto& point : each.points) {
                                if (!point.stale && std::isfinite(point.value))
-                                   points[point.at] = point.value;
+                                   recorded.points[point.at] = point.value;
                            }
                            total += each.points.size();
                            if (total > kPointsMax || found.size() > kSeriesMax)
@@ -167,12 +184,56 @@ Result<std::vector<Points>> points_of_log(const DetectorProposeCommand& command)
                     fmt::format("the log has no series '{}'", command.metric));
     }
     std::vector<Points> series;
-    for (const auto& [name, points] : found) {
+    series.reserve(found.size());
+    std::size_t counters = 0;
+    for (const auto& [name, recorded] : found) {
         Points& ordered = series.emplace_back();
-        ordered.reserve(points.size());
-        for (const auto& [at, value] : points) ordered.push_back({at, value});
+        ordered.reserve(recorded.points.size());
+        for (const auto& [at, value] : recorded.points) ordered.push_back({at, value});
+        if (!recorded.counts()) continue;
+        ordered = detectors::rates_of(ordered);
+        ++counters;
+    }
+    if (counters > 0) {
+        fmt::print(stderr,
+                   "vigie: {} of {} series are counters: of those the threshold is of the rate per "
+                   "second between two points, as with `aggregation: rate`\n",
+                   counters, series.size());
     }
     return series;
+}
+
+// What the data is too short to tell.
+void warn_of_short(const std::vector<Points>& series, const detectors::ProposeOptions& options,
+                   const std::vector<detectors::Proposal>& proposals) {
+    using Days = std::chrono::duration<double, std::ratio<86'400>>;
+    EventClock::duration longest{0};
+    Days days{0};
+    for (const auto& points : series) {
+        if (points.empty()) continue;
+        const auto span = points.back().at - points.front().at;
+        longest = std::max(longest, span);
+        days += span;
+    }
+    if (longest <= options.hold) {
+        fmt::print(stderr,
+                   "vigie: the longest series has {}: nothing in it can hold --for {}, so these "
+                   "thresholds say nothing\n",
+                   detectors::span_text(longest), vigie::to_string(options.hold));
+    }
+    std::string without;
+    for (const double budget : options.alarms_per_day) {
+        if (std::ranges::find(proposals, budget, &detectors::Proposal::budget_per_day) ==
+            proposals.end()) {
+            without += fmt::format("{}{:.3g}", without.empty() ? "" : ", ", budget);
+        }
+    }
+    if (without.empty()) return;
+    fmt::print(
+        stderr,
+        "vigie: no row for a budget of {} a day: the threshold is that of a smaller one (the "
+        "data has {:.3g} days of series)\n",
+        without, days.count());
 }
 
 Status propose(const DetectorProposeCommand& command) {
@@ -193,6 +254,7 @@ Status propose(const DetectorProposeCommand& command) {
     VIGIE_TRY_ASSIGN(const auto series, command.metric.empty() ? points_of_files(command.files)
                                                                : points_of_log(command));
     VIGIE_TRY_ASSIGN(const auto proposals, detectors::propose_thresholds(series, options));
+    warn_of_short(series, options, proposals);
     std::vector<std::vector<std::string>> rows{
         {"COMPARE", "THRESHOLD", "BUDGET/DAY", "ALARMS", "PER DAY", "FIRING", "LATER HALF/DAY"}};
     Json all = Json::array();

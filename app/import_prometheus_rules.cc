@@ -11,6 +11,7 @@
 #include "app/section.h"
 #include "app/yaml.h"
 #include "detectors/rules/promql.h"
+#include "detectors/rules/rule_check.h"
 #include "detectors/rules/rules.h"
 #include "detectors/words.h"
 #include "schemas/json.h"
@@ -49,23 +50,32 @@ bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+// What stands between Prometheus's own placeholders is text, and must not be one of Vigie's.
+std::string as_text(std::string_view text) {
+    std::string out(text);
+    if (!detectors::wrong_in_summary(text)) return out;
+    std::ranges::replace(out, '{', '(');
+    std::ranges::replace(out, '}', ')');
+    return out;
+}
+
 // What Prometheus puts into a text by a template, as far as Vigie's own placeholders can say it:
 // {{ $value … }} and {{ $labels.NAME … }}. Anything else becomes "…", and `lost` is set.
 std::string with_placeholders(std::string_view text, bool& lost) {
     std::string out;
     while (true) {
         const std::size_t begin = text.find("{{");
-        out += text.substr(0, begin);
+        out += as_text(text.substr(0, begin));
         if (begin == std::string_view::npos) return out;
         const std::size_t end = text.find("}}", begin);
         std::string_view inside = text.substr(begin + 2, end - begin - 2);
         constexpr std::string_view kLabels = "$labels.";
         const std::size_t label = inside.find(kLabels);
-        if (label != std::string_view::npos) {
-            std::size_t last = label + kLabels.size();
+        const std::size_t name = label == std::string_view::npos ? label : label + kLabels.size();
+        if (name < inside.size() && is_word(inside[name])) {
+            std::size_t last = name;
             while (last < inside.size() && is_word(inside[last])) ++last;
-            out += fmt::format("{{label:{}}}", inside.substr(label + kLabels.size(),
-                                                             last - label - kLabels.size()));
+            out += fmt::format("{{label:{}}}", inside.substr(name, last - name));
         } else if (inside.find("$value") != std::string_view::npos) {
             out += "{value}";
         } else {
@@ -107,9 +117,11 @@ private:
 
     void note_records(const YamlNode& group);
     void read_group(const YamlNode& group);
-    void read_alert(const YamlNode& rule);
+    void read_alert(const YamlNode& rule, const YamlNode* group_labels);
     std::string unique_name(const std::string& alert);
-    std::string severity_of(const YamlNode& rule);
+    std::string severity_of(const YamlNode& rule, const YamlNode* group_labels);
+    void note_labels(const YamlNode* labels);
+    void note_annotations(const YamlNode& rule);
     std::string summary_of(const YamlNode& rule);
     bool read_duration(const YamlNode& rule, std::string_view key, std::string& out);
     void refuse_at(const YamlNode& node, const std::string& expression, std::size_t at,
@@ -148,6 +160,7 @@ void Import::refuse_at(const YamlNode& node, const std::string& expression, std:
 void Import::note_records(const YamlNode& group) {
     const YamlNode* const rules = group.find("rules");
     if (rules == nullptr) return;
+    const YamlNode* const of_group = group.find("labels");
     for (const auto& rule : rules->items) {
         const std::string name = scalar_at(rule, "record");
         if (name.empty()) continue;
@@ -156,7 +169,8 @@ void Import::note_records(const YamlNode& group) {
         record.node = rule.find("expr");
         record.expression = scalar_at(rule, "expr");
         const YamlNode* const labels = rule.find("labels");
-        record.labelled = labels != nullptr && !labels->entries.empty();
+        record.labelled = (labels != nullptr && !labels->entries.empty()) ||
+                          (of_group != nullptr && !of_group->entries.empty());
     }
 }
 
@@ -203,40 +217,62 @@ std::string Import::unique_name(const std::string& alert) {
     return name;
 }
 
-std::string Import::severity_of(const YamlNode& rule) {
-    const YamlNode* const labels = rule.find("labels");
-    if (labels == nullptr) return "warning";
-    std::string severity = "warning";
+void Import::note_labels(const YamlNode* labels) {
+    if (labels == nullptr) return;
     for (const auto& [key, value] : labels->entries) {
-        if (key != "severity") {
-            note(value,
-                 fmt::format("label {}: an anomaly carries the labels of its entity only", key));
-            continue;
-        }
-        const std::string& text = value.scalar;
-        if (text == "critical" || text == "page" || text == "error" || text == "emergency") {
-            severity = "critical";
-        } else if (text == "info" || text == "none") {
-            severity = "info";
-        } else if (text != "warning" && text != "ticket") {
-            note(value, fmt::format("severity '{}' is taken as warning", text));
-        }
+        if (key == "severity") continue;
+        note(value, fmt::format("label {}: an anomaly carries the labels of its entity only", key));
     }
-    return severity;
+}
+
+// The rule's own label goes before that of its group.
+std::string Import::severity_of(const YamlNode& rule, const YamlNode* group_labels) {
+    const YamlNode* found = nullptr;
+    for (const YamlNode* const labels : {rule.find("labels"), group_labels}) {
+        if (labels != nullptr && found == nullptr) found = labels->find("severity");
+    }
+    if (found == nullptr) return "warning";
+    const std::string& text = found->scalar;
+    if (text == "critical" || text == "page" || text == "error" || text == "emergency") {
+        return "critical";
+    }
+    if (text == "info" || text == "none") return "info";
+    if (text != "warning" && text != "ticket") {
+        note(*found, fmt::format("severity '{}' is taken as warning", text));
+    }
+    return "warning";
+}
+
+// A rule has one text: the first of these annotations.
+const YamlNode* text_of(const YamlNode& annotations) {
+    for (const auto* key : {"summary", "message", "description"}) {
+        const YamlNode* const found = annotations.find(key);
+        if (found != nullptr && !found->scalar.empty()) return found;
+    }
+    return nullptr;
 }
 
 std::string Import::summary_of(const YamlNode& rule) {
     const YamlNode* const annotations = rule.find("annotations");
-    if (annotations == nullptr) return {};
-    for (const auto* key : {"summary", "message", "description"}) {
-        const YamlNode* const found = annotations->find(key);
-        if (found == nullptr || found->scalar.empty()) continue;
-        bool lost = false;
-        std::string text = with_placeholders(found->scalar, lost);
-        if (lost) note(*found, fmt::format("{}: only $value and $labels.NAME are filled in", key));
-        return text;
+    const YamlNode* const text = annotations == nullptr ? nullptr : text_of(*annotations);
+    if (text == nullptr) return {};
+    bool lost = false;
+    std::string summary = with_placeholders(text->scalar, lost);
+    for (const auto& [key, value] : annotations->entries) {
+        if (&value != text || !lost) continue;
+        note(value, fmt::format("{}: only $value and $labels.NAME are filled in", key));
     }
-    return {};
+    return summary;
+}
+
+void Import::note_annotations(const YamlNode& rule) {
+    const YamlNode* const annotations = rule.find("annotations");
+    if (annotations == nullptr) return;
+    const YamlNode* const text = text_of(*annotations);
+    for (const auto& [key, value] : annotations->entries) {
+        if (&value == text) continue;
+        note(value, fmt::format("annotation {}: not kept: a rule has one text, its summary", key));
+    }
 }
 
 bool Import::read_duration(const YamlNode& rule, std::string_view key, std::string& out) {
@@ -252,7 +288,7 @@ bool Import::read_duration(const YamlNode& rule, std::string_view key, std::stri
     return true;
 }
 
-void Import::read_alert(const YamlNode& rule) {
+void Import::read_alert(const YamlNode& rule, const YamlNode* group_labels) {
     const std::string alert = scalar_at(rule, "alert");
     const YamlNode* const expr = rule.find("expr");
     if (expr == nullptr || scalar_at(rule, "expr").empty()) {
@@ -283,22 +319,31 @@ void Import::read_alert(const YamlNode& rule) {
         expression->find("absent") != std::string::npos
             ? schemas::Symptom::kAbsence
             : detectors::symptom_of(selectors.empty() ? "" : selectors[0]->metric, {});
+    note_labels(rule.find("labels"));
+    note_annotations(rule);
     const std::string summary = summary_of(rule);
     imported_.yaml +=
         fmt::format("    - name: {}\n      expr: {}\n{}      severity: {}\n      symptom: {}\n",
-                    yaml_text(unique_name(alert)), yaml_text(*expression), lines, severity_of(rule),
-                    schemas::to_string(symptom));
+                    yaml_text(unique_name(alert)), yaml_text(*expression), lines,
+                    severity_of(rule, group_labels), schemas::to_string(symptom));
     if (!summary.empty()) imported_.yaml += fmt::format("      summary: {}\n", yaml_text(summary));
 }
 
 void Import::read_group(const YamlNode& group) {
-    for (const auto* key : {"interval", "limit", "query_offset", "labels"}) {
-        const YamlNode* const found = group.find(key);
-        if (found == nullptr) continue;
-        note(*found, fmt::format("{}: not needed: all rules are evaluated every "
-                                 "detect.evaluate_every",
-                                 key));
+    for (const auto& [key, value] : group.entries) {
+        if (key == "name" || key == "rules" || key == "labels") continue;
+        std::string_view why = "is not known here and not kept";
+        if (key == "interval") {
+            why = "not needed: all rules are evaluated every detect.evaluate_every";
+        } else if (key == "limit") {
+            why = "not kept: nothing limits how many alerts a rule has";
+        } else if (key == "query_offset") {
+            why = "not kept: detect.lateness_max says for all how late telemetry may come";
+        }
+        note(value, fmt::format("{}: {}", key, why));
     }
+    const YamlNode* const labels = group.find("labels");
+    note_labels(labels);
     const YamlNode* const rules = group.find("rules");
     if (rules == nullptr || rules->kind != Kind::kSequence) {
         return refuse(group, "a group needs a list of rules");
@@ -310,7 +355,7 @@ void Import::read_group(const YamlNode& group) {
                                    "is read",
                                    scalar_at(rule, "record")));
         } else if (!scalar_at(rule, "alert").empty()) {
-            read_alert(rule);
+            read_alert(rule, labels);
         } else {
             refuse(rule, "a rule needs alert or record");
         }

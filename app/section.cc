@@ -48,6 +48,11 @@ std::optional<std::int64_t> parse_bytes(std::string_view text) {
     return count && *count >= 0 ? count : std::nullopt;
 }
 
+std::string joined(std::string_view path, std::string_view key) {
+    if (key.empty()) return std::string(path);
+    return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+}
+
 }  // namespace
 
 void Complaints::add(const YamlNode& where, std::string_view path, std::string_view what) {
@@ -80,8 +85,7 @@ Section::~Section() {
 }
 
 std::string Section::path_of(std::string_view key) const {
-    if (key.empty()) return path_;
-    return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
+    return joined(path_, key);
 }
 
 const YamlNode* Section::take(std::string_view key) {
@@ -99,14 +103,26 @@ const YamlNode* Section::take_scalar(std::string_view key) {
     return found;
 }
 
-void Section::complain(std::string_view key, std::string_view what) {
-    const YamlNode* where = node_ == nullptr || key.empty() ? node_ : node_->find(key);
-    if (where == nullptr) where = node_;
+void Section::complain_at(const YamlNode* node, const std::string& path, Complaints& complaints,
+                          std::string_view key, std::string_view what) {
+    const YamlNode* where = node == nullptr || key.empty() ? node : node->find(key);
+    if (where == nullptr) where = node;
     if (where == nullptr) {
-        complaints_.add(fmt::format("{}: {}", path_of(key), what));
+        complaints.add(fmt::format("{}: {}", joined(path, key), what));
     } else {
-        complaints_.add(*where, path_of(key), what);
+        complaints.add(*where, joined(path, key), what);
     }
+}
+
+void Section::complain(std::string_view key, std::string_view what) {
+    complain_at(node_, path_, complaints_, key, what);
+}
+
+Section::Complain Section::complain_later() const {
+    return [node = node_, path = path_, &complaints = complaints_](std::string_view key,
+                                                                   std::string_view what) {
+        complain_at(node, path, complaints, key, what);
+    };
 }
 
 bool Section::has(std::string_view key) {

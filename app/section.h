@@ -64,11 +64,16 @@ public:
 
     // A complaint about `key`, or about the section when it is "".
     void complain(std::string_view key, std::string_view what);
+    // The same for later, when the section is gone but its node and complaints are not.
+    using Complain = std::function<void(std::string_view key, std::string_view what)>;
+    Complain complain_later() const;
 
 private:
     const YamlNode* take(std::string_view key);
     const YamlNode* take_scalar(std::string_view key);
     std::string path_of(std::string_view key) const;
+    static void complain_at(const YamlNode* node, const std::string& path, Complaints& complaints,
+                            std::string_view key, std::string_view what);
 
     const YamlNode* const node_;
     const std::string path_;

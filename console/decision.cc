@@ -124,6 +124,13 @@ Status check_incident(const Decision& decision, const View& view, EventTime now)
     return {};
 }
 
+// An entity is KIND:NAME; a pattern is one, or the beginning of one and "*".
+bool may_name_entity(std::string_view scope) {
+    const std::size_t colon = scope.find(':');
+    if (colon == 0) return false;
+    return scope.ends_with('*') || (colon != std::string_view::npos && colon + 1 < scope.size());
+}
+
 Status check_value(const Decision& decision, EventTime now) {
     const std::string& value = decision.value;
     switch (decision.kind) {
@@ -138,8 +145,11 @@ Status check_value(const Decision& decision, EventTime now) {
                            "'value' is shadow, suggest, approve, autonomous, or policy");
         case DecisionKind::kSilence:
             VIGIE_TRY(require(!decision.scope.empty(), "'scope' is missing: an entity pattern"));
-            return require(decision.expires_at && *decision.expires_at > now,
-                           "'expires_at' is missing or past: a silence always ends");
+            VIGIE_TRY(require(decision.expires_at && *decision.expires_at > now,
+                              "'expires_at' is missing or past: a silence always ends"));
+            return require(may_name_entity(decision.scope),
+                           "'scope' matches no entity: write KIND:NAME, such as "
+                           "service:checkout, or a beginning of it and *");
         case DecisionKind::kAck:
         case DecisionKind::kApprove:
         case DecisionKind::kReject:

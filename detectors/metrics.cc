@@ -75,11 +75,6 @@ struct Series {
     std::string unit() const { return unit_of(metric, counter); }
 };
 
-bool counter_by_name(std::string_view metric) {
-    return metric.ends_with("_total") || metric.ends_with("_count") || metric.ends_with("_sum") ||
-           metric.ends_with("_bucket");
-}
-
 void save_series(const Series& series, Encoder& out) {
     out.text(series.metric);
     out.text(series.entity.value);

@@ -146,6 +146,11 @@ std::string unit_of(std::string_view metric, bool rate) {
     return "1";
 }
 
+bool counter_by_name(std::string_view metric) {
+    return metric.ends_with("_total") || metric.ends_with("_count") || metric.ends_with("_sum") ||
+           metric.ends_with("_bucket");
+}
+
 double finite(double value) {
     if (std::isnan(value)) return 0;
     return std::clamp(value, -1e300, 1e300);

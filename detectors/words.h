@@ -27,6 +27,9 @@ schemas::Symptom symptom_of(std::string_view metric, const schemas::Labels& labe
 // _celsius "°C", else "1"; per second when `rate`.
 std::string unit_of(std::string_view metric, bool rate);
 
+// Whether a metric of that name usually is a counter: _total, _count, _sum, _bucket.
+bool counter_by_name(std::string_view metric);
+
 // Anomaly numbers go out as JSON, which has no infinity.
 double finite(double value);
 

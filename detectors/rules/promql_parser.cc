@@ -390,10 +390,10 @@ private:
         const Token name = token();
         const Signature* const known = signature_of(name.text);
         if (known == nullptr) {
-            return wrong(name, fmt::format("'{}' is {}", name.text,
-                                           is_other_promql(name.text)
-                                               ? "not supported: it orders or renames series"
-                                               : "not a function that is supported"));
+            const auto why = why_not(name.text);
+            return wrong(name,
+                         why ? fmt::format("'{}' is not supported: {}", name.text, *why)
+                             : fmt::format("'{}' is not a function that is supported", name.text));
         }
         ++at_;
         auto made = make(Kind::kCall, name.begin);

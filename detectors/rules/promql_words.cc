@@ -77,11 +77,30 @@ std::optional<Aggregate> aggregate_of(std::string_view name) {
     return static_cast<Aggregate>(found - kNames.begin());
 }
 
-bool is_other_promql(std::string_view name) {
-    static constexpr std::array<std::string_view, 12> kNames{
-        "topk",  "bottomk", "quantile",      "stddev",     "stdvar",    "count_values",
-        "group", "sort",    "label_replace", "label_join", "sort_desc", "limitk"};
-    return std::ranges::find(kNames, name) != kNames.end();
+std::optional<std::string_view> why_not(std::string_view name) {
+    struct Other {
+        std::string_view name;
+        std::string_view why;
+    };
+    constexpr std::string_view kOrders = "it orders or chooses series";
+    constexpr std::string_view kRenames = "it renames series";
+    constexpr std::string_view kSpread = "sum, avg, min, max and count are the aggregates here";
+    static constexpr std::array<Other, 14> kOthers{{{"topk", kOrders},
+                                                    {"bottomk", kOrders},
+                                                    {"limitk", kOrders},
+                                                    {"limit_ratio", kOrders},
+                                                    {"sort", kOrders},
+                                                    {"sort_desc", kOrders},
+                                                    {"label_replace", kRenames},
+                                                    {"label_join", kRenames},
+                                                    {"count_values", kRenames},
+                                                    {"quantile", kSpread},
+                                                    {"stddev", kSpread},
+                                                    {"stdvar", kSpread},
+                                                    {"group", kSpread},
+                                                    {"sort_by_label", kOrders}}};
+    const auto* const found = std::ranges::find(kOthers, name, &Other::name);
+    return found == kOthers.end() ? std::nullopt : std::optional(found->why);
 }
 
 const OperatorWord* operator_of(std::string_view text) {

@@ -19,8 +19,9 @@ struct Signature {
 // nullptr for what is not a function that is supported.
 const Signature* signature_of(std::string_view name);
 std::optional<Aggregate> aggregate_of(std::string_view name);
-// Whether Prometheus has it, and we do not.
-bool is_other_promql(std::string_view name);
+// Why we do not have what Prometheus has: "it orders series"; nullopt when Prometheus has no such
+// thing either, or when there is no more to say than that we do not.
+std::optional<std::string_view> why_not(std::string_view name);
 
 struct OperatorWord {
     std::string_view text;

@@ -148,6 +148,18 @@ Past half_of(std::span<const std::vector<RulePoint>> series, bool later,
 
 }  // namespace
 
+std::vector<RulePoint> rates_of(std::span<const RulePoint> counts) {
+    std::vector<RulePoint> rates;
+    rates.reserve(counts.size());
+    for (std::size_t i = 1; i < counts.size(); ++i) {
+        const RulePoint& before = counts[i - 1];
+        const RulePoint& now = counts[i];
+        const double more = now.value < before.value ? now.value : now.value - before.value;
+        if (now.at > before.at) rates.push_back({now.at, more / seconds_of(now.at - before.at)});
+    }
+    return rates;
+}
+
 Result<std::vector<Proposal>> propose_thresholds(std::span<const std::vector<RulePoint>> series,
                                                  const ProposeOptions& options) {
     OptionCheck check("propose");

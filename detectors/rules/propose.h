@@ -30,6 +30,10 @@ struct Proposal {
     double later_per_day = 0;
 };
 
+// The increase for each second between the points of a counter, at the later of two; after a reset
+// it has counted from zero. Of points ascending in time.
+std::vector<RulePoint> rates_of(std::span<const RulePoint> counts);
+
 // The most sensitive threshold that keeps each budget, with three digits. All alarms of the past
 // are taken as false: leave out what was a real incident. Ascending in the budget. kInvalid says
 // what is wrong: less than 20 points or no time between them, points that are not ascending, an

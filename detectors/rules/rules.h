@@ -43,6 +43,24 @@ struct Selection {
     double quantile = 0.95;  // Only for kQuantile.
 };
 
+// An objective of `objective` (0.999) good events among all, whose budget burns too fast: more than
+// `factor` times as fast as it may, over a long window and over a short one that says it still
+// does. Beyer et al., "The Site Reliability Workbook" (O'Reilly, 2018), chapter 5, "6: Multiwindow,
+// Multi-Burn-Rate Alerts". For a page: 14.4 over 1 h and 5 min (2 % of a month's budget), or 6 over
+// 6 h and 30 min (5 %); for a ticket: 1 over 3 d and 6 h (10 %).
+struct BurnRate {
+    struct Windows {
+        std::chrono::milliseconds longer;
+        std::chrono::milliseconds shorter;
+        double factor = 1;
+    };
+    double objective = 0.999;
+    std::string bad;    // A selector of counters: http_requests_total{code=~"5.."}
+    std::string total;  // A selector of counters: http_requests_total
+    std::vector<std::string> by;
+    std::vector<Windows> windows;  // Empty: those of a page.
+};
+
 // A rule has one condition: a selection with a comparison, an expression, or the states of other
 // rules.
 struct Rule {
@@ -50,6 +68,8 @@ struct Rule {
     Selection selection;  // Without a metric: one of those below.
     // In the part of PromQL that detectors/rules/promql.h has; one group for each element.
     std::string expression;
+    // What `expression` was made of; only for the words of a finding.
+    std::optional<BurnRate> burn_rate;
     // Fires for an entity while every one of `all_of`, one of `any_of` if there are any, and none
     // of `none_of` fires for it.
     std::vector<std::string> all_of;
@@ -88,23 +108,6 @@ struct RuleOptions {
     std::chrono::seconds forget_after{86'400};
 };
 
-// An objective of `objective` (0.999) good events among all, whose budget burns too fast: more than
-// `factor` times as fast as it may, over a long window and over a short one that says it still
-// does. Beyer et al., "The Site Reliability Workbook" (O'Reilly, 2018), chapter 5, "6: Multiwindow,
-// Multi-Burn-Rate Alerts". For a page: 14.4 over 1 h and 5 min (2 % of a month's budget), or 6 over
-// 6 h and 30 min (5 %); for a ticket: 1 over 3 d and 6 h (10 %).
-struct BurnRate {
-    struct Windows {
-        std::chrono::milliseconds longer;
-        std::chrono::milliseconds shorter;
-        double factor = 1;
-    };
-    double objective = 0.999;
-    std::string bad;    // A selector of counters: http_requests_total{code=~"5.."}
-    std::string total;  // A selector of counters: http_requests_total
-    std::vector<std::string> by;
-    std::vector<Windows> windows;  // Empty: those of a page.
-};
 std::vector<BurnRate::Windows> burn_windows_page();
 std::vector<BurnRate::Windows> burn_windows_ticket();
 // The expression of a rule. kInvalid says what is wrong with `burn`.

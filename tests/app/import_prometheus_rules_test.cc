@@ -93,6 +93,48 @@ TEST_CASE("import: alerting rules of Prometheus become rules that the configurat
     CHECK(notes.find("description: only $value and $labels.NAME") != std::string::npos);
 }
 
+TEST_CASE("import: what is not kept of a rule or its group is noted where it stands", "[app]") {
+    const auto result = imported(R"(groups:
+  - name: shop
+    limit: 10
+    query_offset: 1m
+    source_tenants: [a]
+    labels: {severity: critical, team: shop}
+    rules:
+      - {record: r, expr: up}
+      - alert: A
+        expr: up == 0
+        annotations:
+          summary: 'of {prod} {{ $labels. }}'
+          description: more
+          runbook_url: https://example.org/a
+      - {alert: B, expr: up == 1, labels: {severity: info}}
+      - {alert: C, expr: r == 1}
+)");
+    const std::vector<std::string> notes{
+        "rules.yml:3:5: limit: not kept: nothing limits how many alerts a rule has",
+        "rules.yml:4:5: query_offset: not kept: detect.lateness_max says for all how late "
+        "telemetry may come",
+        "rules.yml:5:5: source_tenants: is not known here and not kept",
+        "rules.yml:6:34: label team: an anomaly carries the labels of its entity only",
+        "rules.yml:8:9: recording rule 'r': not kept; its expression stands where it is read",
+        "rules.yml:13:11: annotation description: not kept: a rule has one text, its summary",
+        "rules.yml:14:11: annotation runbook_url: not kept: a rule has one text, its summary",
+        "rules.yml:12:11: summary: only $value and $labels.NAME are filled in",
+    };
+    CHECK(result.notes == notes);
+    CHECK(result.refusals ==
+          std::vector<std::string>{"rules.yml:16:26: 'r' is a recording rule of this file, which "
+                                   "adds labels"});
+    const auto config = parse_config(result.yaml, "vigie.yaml", {});
+    REQUIRE(config);
+    const auto& rules = config->detect.rules.rules;
+    REQUIRE(rules.size() == 2);
+    CHECK(rules[0].severity == vigie::schemas::Severity::kCritical);
+    CHECK(rules[0].summary == "of (prod) …");
+    CHECK(rules[1].severity == vigie::schemas::Severity::kInfo);
+}
+
 TEST_CASE("import: names are told apart across files", "[app]") {
     std::set<std::string> names{"InstanceDown"};
     const auto result = import_prometheus_rules(kFile, "rules.yml", names);
@@ -103,7 +145,10 @@ TEST_CASE("import: names are told apart across files", "[app]") {
 
 TEST_CASE("import: a rule that cannot be expressed is refused with its place", "[app]") {
     CHECK(refusal("topk(3, up) > 1") ==
-          "rules.yml:4:15: 'topk' is not supported: it orders or renames series");
+          "rules.yml:4:15: 'topk' is not supported: it orders or chooses series");
+    CHECK(refusal("stddev(up) > 1") ==
+          "rules.yml:4:15: 'stddev' is not supported: sum, avg, min, max and count are the "
+          "aggregates here");
     CHECK(
         refusal("up > max_over_time(rate(up[5m])[1h:])").starts_with("rules.yml:4:46: a subquery"));
     CHECK(refusal("'up >'") == "rules.yml:4:20: the expression ends too early");

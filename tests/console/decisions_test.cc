@@ -71,6 +71,13 @@ TEST_CASE("decisions: each kind takes what it needs", "[console]") {
     }
     CHECK(fixture.decisions().size() == 6);
     CHECK(fixture.last().expires_at == at("2026-11-21T11:00:00Z"));
+    for (const std::string scope : {"*", "service:*", "serv*"}) {
+        INFO(scope);
+        CHECK(fixture
+                  .decide(R"({"kind":"silence","actor":"ada","scope":")" + scope +
+                          R"(","expires_at":"2026-11-21T11:00:00Z"})")
+                  .status == 202);
+    }
     fixture.decide(R"({"kind":"mode","actor":"ada","value":"shadow"})");
     CHECK(fixture.last().scope == "*");
 }
@@ -101,6 +108,12 @@ TEST_CASE("decisions: what is wrong is 400 with the reason, and nothing is recor
         {R"({"kind":"silence","actor":"ada","scope":"x","expires_at":"2026-11-21T10:32:00Z"})",
          "always ends"},
         {R"({"kind":"silence","actor":"ada","scope":"x","expires_at":"soon"})", "RFC 3339"},
+        {R"({"kind":"silence","actor":"ada","scope":"x","expires_at":"2026-11-21T11:00:00Z"})",
+         "'scope' matches no entity"},
+        {R"({"kind":"silence","actor":"ada","scope":":x","expires_at":"2026-11-21T11:00:00Z"})",
+         "'scope' matches no entity"},
+        {R"({"kind":"silence","actor":"ada","scope":"service:","expires_at":"2026-11-21T11:00:00Z"})",
+         "'scope' matches no entity"},
         {R"({"kind":"kill","actor":"ada","value":"on","expires_at":"2026-11-21T11:00:00Z"})",
          "only a silence"},
         {R"({"kind":"kill","actor":"ada","value":"on","vlaue":"off"})", "'vlaue'"},

@@ -117,7 +117,7 @@ TEST_CASE("promql: what is not taken is refused, with its place", "[detectors]")
         {"rate(x)", "5: rate needs a range here, this is series"},
         {"x[5m] > 1", "0: a range can only be an argument of a function"},
         {"sum(x[5m])", "4: series are expected here, this is a range"},
-        {"topk(3, x)", "0: 'topk' is not supported: it orders or renames series"},
+        {"topk(3, x)", "0: 'topk' is not supported: it orders or chooses series"},
         {"nonsense(x)", "0: 'nonsense' is not a function that is supported"},
         {"max_over_time(rate(x[5m])[1h:5m])",
          "25: a subquery is not supported: give the inner "

@@ -89,6 +89,17 @@ TEST_CASE("propose: what was chosen from the past is told of the time after it",
     CHECK(proposals->front().later_per_day == Approx(2).epsilon(0.01));
 }
 
+TEST_CASE("propose: a counter gives its increase per second, resets included", "[detectors]") {
+    const Points counts{{at(0), 100}, {at(10), 150}, {at(30), 150}, {at(40), 20}};
+    const auto rates = rates_of(counts);
+    REQUIRE(rates.size() == 3);
+    CHECK(rates[0].at == at(10));
+    CHECK(rates[0].value == Approx(5));
+    CHECK(rates[1].value == 0);
+    CHECK(rates[2].value == Approx(2));
+    CHECK(rates_of(Points{}).empty());
+}
+
 TEST_CASE("propose: several series share one threshold", "[detectors]") {
     const std::vector<Points> series{noise(3, 5000, 2), noise(4, 5000, 2), noise(5, 5000, 2)};
     const auto proposals = propose_thresholds(series, {.alarms_per_day = {0, 1}});

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
 
+#include "detectors/rules/rule_finding.h"
 #include "detectors/rules/rules.h"
 #include "support.h"
 
@@ -198,7 +199,9 @@ TEST_CASE("rules: the budget of an objective, over two windows", "[detectors]") 
     burn.by = {"job"};
     const auto text = expression_of(burn);
     REQUIRE(text);
-    RuleOptions options = options_of({expression("Burn", *text)});
+    Rule rule = expression("Burn", *text);
+    rule.burn_rate = burn;
+    RuleOptions options = options_of({rule});
     options.evaluate_every = 60s;
     options.points_per_series_max = 400;  // Six hours have 1440 points of 15 s.
     Bench bench(options);
@@ -221,10 +224,41 @@ TEST_CASE("rules: the budget of an objective, over two windows", "[detectors]") 
     CHECK(said_at.begin()->first >= 6 * 60 + 42);
     CHECK(said_at.begin()->first <= 6 * 60 + 45);
     CHECK(said_at.begin()->second == "Burn firing");
+    CHECK(bench.last.signal == "error budget of 0.999 of http_requests_total");
+    CHECK(bench.last.reason.starts_with("Burn: burns "));
+    CHECK(bench.last.reason.ends_with(" times the budget of 0.999 again"));
     // The failures of five minutes are over five minutes later.
     CHECK(said_at.rbegin()->second == "Burn calm");
     CHECK(said_at.rbegin()->first <= 6 * 60 + 45 + 35);
     CHECK(!bench.detector->counts().dropped.contains("points_per_series_max"));
+}
+
+TEST_CASE("rules: a finding tells how fast a budget burns, and over which windows", "[detectors]") {
+    Rule rule = expression("Burn", "up > 0");
+    rule.burn_rate = BurnRate{.bad = "bad", .total = "all", .by = {}, .windows = {}};
+    rule.threshold = 0.0144;
+    GroupState state;
+    state.phase = Phase::kFiring;
+    state.value = 0.333;
+    auto finding = finding_of(rule, "g", state);
+    CHECK(finding.reason ==
+          "Burn: burns 333 times the budget of 0.999 over 1 h and 5 min (limit 14.4) or 6 h and 30 "
+          "min (limit 6)");
+    CHECK(finding.signal == "error budget of 0.999 of all");
+    CHECK(finding.upper == Approx(0.0144));
+    // Too slow for the first pair of windows.
+    state.value = 0.012;
+    finding = finding_of(rule, "g", state);
+    CHECK(finding.reason ==
+          "Burn: burns 12 times the budget of 0.999 over 6 h and 30 min (limit 6)");
+    CHECK(finding.upper == Approx(0.006));
+    CHECK(finding.score == Approx(2));
+    rule.burn_rate->windows = burn_windows_ticket();
+    CHECK(finding_of(rule, "g", state).reason ==
+          "Burn: burns 12 times the budget of 0.999 over 3 d and 6 h (limit 1)");
+    state.phase = Phase::kQuiet;
+    state.value = 0.0005;
+    CHECK(finding_of(rule, "g", state).reason == "Burn: burns 0.5 times the budget of 0.999 again");
 }
 
 TEST_CASE("rules: a budget that makes no sense is refused", "[detectors]") {
