@@ -29,10 +29,29 @@ private:
     void deliver(std::optional<Response> response) {
         const auto session = session_.lock();
         if (!session) return;  // The client left, or the server was drained.
+        const auto wait = response ? response->held_back : std::chrono::milliseconds{0};
+        if (wait.count() > 0 && !core_->draining()) {
+            answer_after(wait, session, *std::move(response));
+            return;
+        }
         core_->post(session->strand(),
                     [session, stream = stream_, response = std::move(response)]() mutable {
                         session->answer(stream, std::move(response));
                     });
+    }
+
+    // The timer keeps neither the session nor the core alive: it may outlive both.
+    void answer_after(std::chrono::milliseconds wait,
+                      const std::shared_ptr<AnsweringSession>& session, Response response) {
+        core_->post(session->strand(), [session, stream = stream_, wait,
+                                        response = std::move(response)]() mutable {
+            const auto timer = std::make_shared<net::steady_timer>(session->strand(), wait);
+            timer->async_wait([timer, stream, weak = std::weak_ptr(session),
+                               response = std::move(response)](error_code) mutable {
+                const auto still = weak.lock();
+                if (still) still->answer(stream, std::move(response));
+            });
+        });
     }
 
     const std::shared_ptr<ServerCore> core_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ struct Response {
     std::vector<std::pair<std::string, std::string>> headers{};
     std::string body{};
     std::vector<std::pair<std::string, std::string>> trailers{};  // HTTP/1.1 leaves them out.
+    // The server holds it back for so long, unless it is draining: who is refused too soon asks
+    // again too soon.
+    std::chrono::milliseconds held_back{0};
 
     static Response text(int status, std::string body);    // text/plain; charset=utf-8
     static Response json(int status, std::string body);    // application/json

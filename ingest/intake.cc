@@ -266,6 +266,7 @@ void Intake::count(const MetricName& name, std::string_view source, std::uint64_
 
 http::Response Intake::retry_later(const Arrival& arrival, std::string_view reason) const {
     http::Response response = arrival.refusal(503, reason);
+    response.held_back = options_.refusal_wait;
     response.headers.emplace_back("retry-after", std::to_string(options_.retry_after.count()));
     return response;
 }

@@ -62,6 +62,9 @@ public:
         std::size_t in_flight_bytes_max = 64 * 1024 * 1024;
         std::size_t dead_letter_bytes_max = 1024 * 1024;  // Longer bodies are cut, and say so.
         std::chrono::seconds retry_after{5};
+        // A sender that is told to come back waits for so long before it hears it: refusing costs
+        // nearly as much as taking, and who is refused at once sends at once again.
+        std::chrono::milliseconds refusal_wait{200};
         // Times further from the clock than this are wrong, not early or late.
         std::chrono::seconds ahead_max{600};
         std::chrono::seconds behind_max{std::chrono::hours{24}};

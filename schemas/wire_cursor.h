@@ -6,7 +6,7 @@
 #include <string_view>
 
 // Hashes of short texts: as code of ours, not as calls into a library.
-#define XXH_INLINE_ALL
+#define XXH_INLINE_ALL  // NOLINT(readability-identifier-naming): xxHash reads it.
 #include <xxhash.h>
 
 // Protobuf as most senders write it, without the generality of protozero: for the few messages

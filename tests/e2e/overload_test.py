@@ -25,6 +25,7 @@ listen: {{api: '127.0.0.1:{api}', otlp: 'off', alertmanager: '127.0.0.1:{port}'}
 ingest: {{body_max: 16KiB, in_flight_max: 64KiB}}
 """
 CONNECTIONS = 300  # Each has one request under way: three times what in_flight_max lets in.
+FITTING = 64  # Connections that are never turned away.
 MEMORY_BYTES_MAX = 600 << 20
 TIMES_MIN = 0.8
 
@@ -79,7 +80,7 @@ def main():
         with Memory(process.pid) as memory:
             # As many connections as fit: what is taken when nobody is turned away.
             # For as long as the storm lasts: in its first second nobody has begun to read them.
-            usual = send(sender, port, 64, 0, 0, arguments.seconds)
+            usual = send(sender, port, FITTING, 0, 0, arguments.seconds, folder / "usual")
             accepted = folder / "accepted"
             storm = send(sender, port, CONNECTIONS, 0, 2 * usual["rate"], arguments.seconds,
                          accepted)

@@ -340,6 +340,35 @@ TEST_CASE("server: an answer may come later and from another thread", "[http]") 
     site.server->drain(seconds{10});
 }
 
+TEST_CASE("server: an answer can be held back while others are answered", "[http]") {
+    Site site;
+    site.router.add("GET", "/later", [](const Request&, const Respond& respond) {
+        Response response = Response::text(503, "later");
+        response.held_back = std::chrono::milliseconds{300};
+        respond(std::move(response));
+    });
+    with_echo(site);
+    const auto began = std::chrono::steady_clock::now();
+    const auto waited = [&] { return std::chrono::steady_clock::now() - began; };
+    RawClient refused_one(site.server->port());
+    REQUIRE(refused_one.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    RawClient other(site.server->port());
+    REQUIRE(other.send(kGet));
+    CHECK(other.read_response().starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(waited() < std::chrono::milliseconds{300});
+    CHECK(refused_one.read_response().starts_with("HTTP/1.1 503"));
+    CHECK(waited() >= std::chrono::milliseconds{300});
+    // The connection goes on.
+    REQUIRE(refused_one.send(kGet));
+    CHECK(refused_one.read_response().starts_with("HTTP/1.1 200 OK\r\n"));
+    // One that leaves meanwhile, and a server that ends meanwhile, do no harm.
+    RawClient gone(site.server->port());
+    REQUIRE(gone.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    gone.close();
+    RawClient last(site.server->port());
+    REQUIRE(last.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+}
+
 TEST_CASE("server: a request whose Respond is dropped is 500", "[http]") {
     Site site;
     site.router.add("GET", "/x", [](Request, Respond) {});
