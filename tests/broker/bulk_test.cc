@@ -26,6 +26,13 @@ kafka::KafkaBus::Options on_machine(const KafkaHarness& harness, const TempFolde
     return options;
 }
 
+// A process that has the partition.
+struct Owner : Life {
+    explicit Owner(const kafka::KafkaBus::Options& options) : Life(options) {
+        REQUIRE(poll_until<KafkaHarness>({member.get()}, [&] { return listener.assigned == 1; }));
+    }
+};
+
 // Counts records in memory and says the count of each; its snapshot is large.
 class Counting final : public Processor {
 public:
@@ -117,9 +124,7 @@ TEST_CASE("kafka: a snapshot that is not there as its reference says is kInvalid
     KafkaHarness harness;
     const TempFolder here;
     REQUIRE(make_topics(harness.bus()).has_value());
-    const Life life(on_machine(harness, here));
-    REQUIRE(
-        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    const Owner life(on_machine(harness, here));
     const std::string bytes(kLarge, 'a');
     const auto saved = life.member->save_bulk(kIn, bytes);
     REQUIRE(saved.has_value());
@@ -158,9 +163,7 @@ TEST_CASE("kafka: who lost the partition cannot write a snapshot over the new ow
     options.properties["session.timeout.ms"] = "1500";
     options.properties["max.poll.interval.ms"] = "2000";
     REQUIRE(make_topics(harness.bus()).has_value());
-    Life old_owner(options);
-    REQUIRE(poll_until<KafkaHarness>({old_owner.member.get()},
-                                     [&] { return old_owner.listener.assigned == 1; }));
+    Owner old_owner(options);
     const std::string theirs(kLarge, 'o');
     const std::string ours(kLarge, 'n');
     const auto first = old_owner.member->save_bulk(kIn, theirs);
@@ -168,9 +171,7 @@ TEST_CASE("kafka: who lost the partition cannot write a snapshot over the new ow
     old_owner.member->keep_bulk(kIn, *first);
 
     // It polls no more: the other gets the partition.
-    Life new_owner(options);
-    REQUIRE(poll_until<KafkaHarness>({new_owner.member.get()},
-                                     [&] { return new_owner.listener.assigned == 1; }));
+    Owner new_owner(options);
     CHECK((*new_owner.member->load_bulk(kIn, *first) == theirs));
     const auto second = new_owner.member->save_bulk(kIn, ours);
     REQUIRE(second.has_value());
@@ -190,9 +191,7 @@ TEST_CASE("kafka: a topic that does not take snapshots costs the copy on Kafka, 
     // Somebody made it, and did not read what it must be.
     const std::vector<TopicOptions> theirs{{.name = kafka::bulk_topic("g"), .partitions = 1}};
     REQUIRE(harness.bus().ensure_topics(theirs).has_value());
-    Life life(on_machine(harness, here));
-    REQUIRE(
-        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    Owner life(on_machine(harness, here));
     const std::string bytes(kLarge, 'a');
     const auto saved = life.member->save_bulk(kIn, bytes);
     REQUIRE(saved.has_value());
@@ -211,9 +210,7 @@ TEST_CASE("kafka: a state folder that takes no file costs that copy, not the sta
     REQUIRE(make_topics(harness.bus()).has_value());
     // A file where the folder should be.
     std::ofstream(here.path() + "/bulk") << "in the way";
-    Life life(on_machine(harness, here));
-    REQUIRE(
-        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    Owner life(on_machine(harness, here));
     const std::string bytes(kLarge, 'a');
     const auto saved = life.member->save_bulk(kIn, bytes);
     REQUIRE(saved.has_value());
@@ -261,9 +258,7 @@ TEST_CASE("kafka: a snapshot that an older Vigie left as a file is still read", 
     KafkaHarness harness;
     const TempFolder here;
     REQUIRE(make_topics(harness.bus()).has_value());
-    const Life life(on_machine(harness, here));
-    REQUIRE(
-        poll_until<KafkaHarness>({life.member.get()}, [&] { return life.listener.assigned == 1; }));
+    const Owner life(on_machine(harness, here));
     const std::string bytes(kLarge, 'a');
     const auto saved = life.member->save_bulk(kIn, bytes);
     REQUIRE(saved.has_value());

@@ -12,6 +12,7 @@
 #include "detectors/traces/span_join.h"
 #include "detectors/traces/traces.h"
 #include "support.h"
+#include "traces_support.h"
 
 // Operations, self time, delay, the service map, and what order must not change.
 namespace {
@@ -22,17 +23,6 @@ using namespace vigie::detectors::test;
 using schemas::Anomaly;
 using schemas::Span;
 using schemas::SpanKind;
-
-TraceOptions quick() {
-    TraceOptions options;
-    options.window = 2s;
-    options.lateness = 1s;
-    options.requests_min = 10;
-    options.warmup_windows = 5;
-    options.warmup_span = 10s;
-    options.odd_windows = 2;
-    return options;
-}
 
 // A span from `from` to `to`, in seconds.
 Span part(const std::string& service, SpanKind kind, double from, double to, std::string id,

@@ -9,6 +9,7 @@
 #include "detectors/traces/sketch.h"
 #include "detectors/traces/trace_edges.h"
 #include "support.h"
+#include "traces_support.h"
 
 namespace {
 
@@ -18,17 +19,6 @@ using namespace vigie::detectors::test;
 using schemas::Anomaly;
 using schemas::Span;
 using schemas::SpanKind;
-
-TraceOptions quick() {
-    TraceOptions options;
-    options.window = 2s;
-    options.lateness = 1s;
-    options.requests_min = 10;
-    options.warmup_windows = 5;
-    options.warmup_span = 10s;
-    options.odd_windows = 2;
-    return options;
-}
 
 struct Load {
     double per_second = 40;

@@ -7,46 +7,20 @@ usage: clients_test.py VIGIE FOLDER
 import gzip
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "demo"))
+from receiving import FOLDER, ROOT, Receiving
 
-from stage import Stage, fetch, free_ports  # noqa: E402
+from stage import fetch  # receiving.py says where it is.
 
-VIGIE = pathlib.Path(sys.argv[1]).resolve()
-FOLDER = pathlib.Path(sys.argv[2]).resolve()
 PYTHON = ROOT / "build" / "tools" / "clients" / "bin" / "python"
 CLIENT = pathlib.Path(__file__).with_name("otel_client.py")
 
-CONFIG = """\
-data: {data}
-listen: {{api: '127.0.0.1:{api}', otlp: '127.0.0.1:{otlp}', otlp_grpc: '127.0.0.1:{grpc}',
-         alertmanager: 'off'}}
-"""
 
-
-class ClientsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stage = Stage(FOLDER)
-        cls.addClassCleanup(cls.stage.stop_all)
-        cls.ports = dict(zip(("api", "otlp", "grpc"), free_ports(3)))
-        config = FOLDER / "vigie.yaml"
-        config.write_text(CONFIG.format(data=FOLDER / "data", **cls.ports))
-        cls.stage.start("vigie", [VIGIE, "serve", "--config", config])
-        cls.stage.wait_for_url("vigie", f"http://127.0.0.1:{cls.ports['api']}/-/ready")
-
-    def counters(self):
-        """{series: value} of Vigie's own metrics."""
-        _, text = fetch(f"http://127.0.0.1:{self.ports['api']}/metrics")
-        return {name: float(value) for name, value in
-                re.findall(r"^(vigie_(?:ingest|detect)\S*) (\S+)$", text, re.MULTILINE)}
-
+class ClientsTest(Receiving):
     def send(self, protocol, url, compression):
         done = subprocess.run([str(PYTHON), str(CLIENT), protocol, url, compression], timeout=60,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL,

@@ -6,46 +6,19 @@ usage: sdks_test.py VIGIE FOLDER
 """
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "demo"))
+from receiving import FOLDER, ROOT, VIGIE, Receiving
 
-from stage import Stage, fetch, free_ports  # noqa: E402
-
-VIGIE = pathlib.Path(sys.argv[1]).resolve()
-FOLDER = pathlib.Path(sys.argv[2]).resolve()
 HERE = pathlib.Path(__file__).resolve().parent
 # `./dev clients` puts them there.
 JAVASCRIPT = ROOT / "build" / "clients" / "javascript"
 GO = ROOT / "build" / "clients" / "go" / "otelclient"
 
-CONFIG = """\
-data: {data}
-listen: {{api: '127.0.0.1:{api}', otlp: '127.0.0.1:{otlp}', otlp_grpc: '127.0.0.1:{grpc}',
-         alertmanager: 'off'}}
-"""
 
-
-class SdksTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stage = Stage(FOLDER)
-        cls.addClassCleanup(cls.stage.stop_all)
-        cls.ports = dict(zip(("api", "otlp", "grpc"), free_ports(3)))
-        config = FOLDER / "vigie.yaml"
-        config.write_text(CONFIG.format(data=FOLDER / "data", **cls.ports))
-        cls.stage.start("vigie", [VIGIE, "serve", "--config", config])
-        cls.stage.wait_for_url("vigie", f"http://127.0.0.1:{cls.ports['api']}/-/ready")
-
-    def counters(self):
-        _, text = fetch(f"http://127.0.0.1:{self.ports['api']}/metrics")
-        return {name: float(value) for name, value in
-                re.findall(r"^(vigie_ingest\S*) (\S+)$", text, re.MULTILINE)}
-
+class SdksTest(Receiving):
     def keys(self, topic):
         done = subprocess.run([VIGIE, "topics", "read", topic, "--data", FOLDER / "data", "--max",
                                "10000"], capture_output=True, text=True, timeout=60, check=True)
